@@ -1,0 +1,302 @@
+"""One database, SQLite or PostgreSQL: opened, brought up to date, read and committed to.
+
+Everything that is written to an archive passes through `Database.commit`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+)
+
+from archive import locks
+from archive.errors import ArchiveError, ConnectionLost
+from archive.schema import VERSION
+
+T = TypeVar("T")
+
+# Called as ("before" | "after", name of the transaction) around every commit: for kill tests.
+OnCommit = Callable[[str, str], None]
+
+# How long a writer waits for another run's commit on the same SQLite file; a commit takes
+# milliseconds, a checkpoint on a slow disk may take seconds.
+BUSY_MS = 30_000
+
+# A server that does not answer for this long is down.
+CONNECT_S = 10
+
+# Of PostgreSQL's advisory locks, the one under which an archive is created or migrated.
+MIGRATION_LOCK = 0x65766F6C
+
+KEPT = "everything told is kept"
+# (what the database says, what to do), the first that occurs in its message.
+ADVICE = (
+    ("disk is full", f"free some space, then `evolve resume`; {KEPT}"),
+    ("No space left", f"free some space, then `evolve resume`; {KEPT}"),
+    ("disk I/O error", f"is the disk full or failing? Mend it, then `evolve resume`; {KEPT}"),
+    ("readonly database", "make the file and its folder writable, or use another --archive"),
+    ("unable to open", "is its folder there, and may you read and write it?"),
+    ("file is not a database", "this file is no archive: choose another with --archive"),
+    ("malformed", "the file is damaged: `sqlite3 FILE .recover` saves what can be read"),
+    (
+        "database is locked",
+        f"another program holds the file; close it, then `evolve resume`; {KEPT}",
+    ),
+)
+
+
+class Database:
+    """The engine behind an archive.
+
+    where: how messages name it, passwords hidden. lock_file: where the writers of a SQLite
+    archive lock their runs; None on PostgreSQL, whose server holds the locks.
+    """
+
+    def __init__(
+        self, engine: Engine, where: str, lock_file: Path | None, on_commit: OnCommit
+    ) -> None:
+        self.engine = engine
+        self.where = where
+        self.lock_file = lock_file
+        self.on_commit = on_commit
+
+    @classmethod
+    def open(cls, place: str | Path, *, create: bool, on_commit: OnCommit) -> Database:
+        """Open `place`, and bring its schema up to date. Raises: ArchiveError."""
+        url, path = _locate(place)
+        if path is None:
+            engine, where = _postgres(url), url.render_as_string(hide_password=True)
+            database = cls(engine, where, None, on_commit)
+        else:
+            _check_path(path, create)
+            lock_file = path.with_name(path.name + ".lock")
+            database = cls(_sqlite(path), str(path), lock_file, on_commit)
+        try:
+            database._bring_up_to_date(create)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def insert(self, table: Table) -> Any:
+        """Give an INSERT that knows ON CONFLICT, in the words of this database."""
+        return sqlite.insert(table) if self.lock_file else postgresql.insert(table)
+
+    def connect(self) -> Connection:
+        """Give a connection for writing. Raises: ArchiveError."""
+        try:
+            return self.engine.connect().execution_options(immediate=True)
+        except OperationalError as error:
+            raise self._explain(error, self.lock_file is None) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection to read from; it keeps no writer waiting. Raises: ArchiveError."""
+        with self.explained(), self.engine.connect() as connection:
+            yield connection
+
+    def commit(self, connection: Connection, name: str, work: Callable[[Connection], T]) -> T:
+        """Do `work` in one transaction, all of it or nothing, on the caller's thread.
+
+        name: of the transaction, for `on_commit`.
+        Raises: ConnectionLost if the server went away; ArchiveError if the database cannot.
+        """
+        with self.explained(), connection.begin():
+            result = work(connection)
+            self.on_commit("before", name)
+        self.on_commit("after", name)
+        return result
+
+    def write(self, name: str, work: Callable[[Connection], T]) -> T:
+        """Do one transaction that belongs to no run's writer."""
+        with self.connect() as connection:
+            return self.commit(connection, name, work)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn what the world does to a database into an ArchiveError; mistakes of ours pass."""
+        try:
+            yield
+        except (IntegrityError, ProgrammingError, DataError, NotSupportedError):
+            raise
+        except DBAPIError as error:
+            raise self._explain(error, error.connection_invalidated) from error
+
+    def _explain(self, error: DBAPIError, lost: bool) -> ArchiveError:
+        said = str(error.orig).strip()
+        if lost:
+            return ConnectionLost(
+                f"{self.where}: no connection ({said}); start the server, then `evolve resume`; {KEPT}"
+            )
+        advice = next((what for words, what in ADVICE if words in said), KEPT)
+        return ArchiveError(f"{self.where}: {said}; {advice}")
+
+    def _bring_up_to_date(self, create: bool) -> None:
+        version = self._version()
+        if version == VERSION:
+            return
+        if version is None and not create:
+            raise ArchiveError(f"{self.where}: is empty, no archive; `evolve run` makes one")
+        if version is not None and version not in _revisions():
+            raise ArchiveError(
+                f"{self.where}: written by a newer evolve (schema {version}, known is {VERSION}); "
+                "update evolve, or use another --archive"
+            )
+        if self.lock_file is None:
+            self._migrate()
+            return
+        try:
+            # Two processes may both want to create it: turning on WAL must happen alone.
+            with self.explained(), locks.alone(self.lock_file):
+                self._turn_on_wal()
+                self._migrate()
+        except OSError as error:
+            raise ArchiveError(
+                f"{self.lock_file}: {error.strerror}; make the folder writable, "
+                "or use another --archive"
+            ) from error
+
+    def _version(self) -> str | None:
+        """Give the schema's version, None for an empty database, in one query if there is one."""
+        with self.reading() as connection:
+            try:
+                question = text("SELECT version_num FROM alembic_version")
+                return str(connection.execute(question).scalar_one())
+            except (OperationalError, ProgrammingError) as error:
+                if "alembic_version" not in str(error.orig):
+                    raise
+        with self.reading() as connection:
+            tables = inspect(connection).get_table_names()
+        if tables:
+            raise ArchiveError(
+                f"{self.where}: has tables of something else ({tables[0]}, ...), it is no archive; "
+                "choose another with --archive"
+            )
+        return None
+
+    def _turn_on_wal(self) -> None:
+        """Let readers and the writer work at once; the file remembers it."""
+        with self.engine.connect() as connection:
+            connection.connection.cursor().execute("PRAGMA journal_mode = WAL")
+
+    def _migrate(self) -> None:
+        """Bring the schema to `VERSION` in one transaction; a second migrator finds it done."""
+        from alembic import command  # a current archive never needs it, and it loads slowly
+        from alembic.config import Config
+
+        def upgrade(connection: Connection) -> None:
+            if self.lock_file is None:
+                connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+            config = Config()
+            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+        self.write("migrate", upgrade)
+
+
+def _locate(place: str | Path) -> tuple[URL, Path | None]:
+    """Give the URL and, for SQLite, the path of what a person wrote: a path or a URL."""
+    if isinstance(place, Path) or "://" not in place:
+        path = Path(place).expanduser()
+        return URL.create("sqlite", database=str(path)), path
+    try:
+        url = make_url(place)
+    except ArgumentError as error:
+        raise ArchiveError(f"{place}: not a database URL; write a path or {_FORMS}") from error
+    backend = url.get_backend_name()
+    if backend == "sqlite" and url.database:
+        return url, Path(url.database).expanduser()
+    if backend == "postgresql":
+        return url.set(drivername="postgresql+psycopg"), None
+    shown = url.render_as_string(hide_password=True)
+    raise ArchiveError(f"{shown}: not an archive's URL; write a path or {_FORMS}")
+
+
+_FORMS = "sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
+
+
+def _check_path(path: Path, create: bool) -> None:
+    if path.is_dir():
+        raise ArchiveError(f"{path}: is a folder; name a file in it")
+    if not path.exists() and not create:
+        raise ArchiveError(
+            f"{path}: no archive here; `evolve run` makes one, --archive names another"
+        )
+    if not path.parent.is_dir():
+        raise ArchiveError(f"{path}: its folder does not exist; make it first")
+
+
+def _sqlite(path: Path) -> Engine:
+    url = URL.create("sqlite", database=f"file:{quote(str(path.absolute()))}", query=_mode(path))
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: Any) -> None:
+        # The driver must not begin transactions by its own rules: `begin` below does.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+        # With WAL, NORMAL loses nothing when a process dies; a power cut may cost the last
+        # commits, and leaves a state that existed.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A transaction that turns into a writer half-way can fail in ways that waiting cannot
+        # mend, so writers are writers from the start.
+        immediate = connection.get_execution_options().get("immediate", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+    return engine
+
+
+def _mode(path: Path) -> dict[str, str]:
+    """Choose how SQLite opens the file; an archive on a read-only disk can still be read."""
+    if not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return {"uri": "true"}
+    if path.with_name(path.name + "-wal").exists():
+        return {"uri": "true", "mode": "ro"}
+    return {"uri": "true", "mode": "ro", "immutable": "1"}
+
+
+def _postgres(url: URL) -> Engine:
+    options = {
+        "application_name": f"evolve {os.getpid()} on {socket.gethostname()}",
+        "connect_timeout": CONNECT_S,
+    }
+    try:
+        return create_engine(url, connect_args=options, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise ArchiveError(
+            f"{url.render_as_string(hide_password=True)}: PostgreSQL needs the module psycopg; "
+            "pip install 'evolve-search[postgres]'"
+        ) from error
+
+
+def _revisions() -> set[str]:
+    """Give all schema versions that this evolve knows how to bring up to date."""
+    from alembic.script import ScriptDirectory
+
+    folder = ScriptDirectory(str(Path(__file__).parent / "migrations"))
+    return {script.revision for script in folder.walk_revisions()}

@@ -1,0 +1,455 @@
+"""The journal: the only writer of a run, one transaction per method.
+
+Each transaction begins with an update of `runs` guarded by this writer's epoch, and can be done
+twice with the effect of once. So between any two of them a process may be killed, and when a
+server's connection breaks and nobody knows whether the last one was committed, it is done again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from archive import locks, rows
+from archive.database import Database
+from archive.errors import ArchiveError, BoundReached, ConnectionLost, Fenced, RunBusy
+from archive.records import Answer, EliteRow, Evaluation, Look, RunRecord, Status, Step
+from archive.schema import (
+    answers,
+    behaviours,
+    elites,
+    evaluations,
+    looks,
+    notes,
+    programs,
+    runs,
+    steps,
+)
+
+T = TypeVar("T")
+Cell = tuple[int, ...]
+
+# A PostgreSQL that is being restarted is back within this time, and has noticed by then that
+# our old session, which still holds the lock, is dead.
+RECONNECT_S = 60.0
+RECONNECT_EVERY_S = 0.25
+
+# How often one transaction is begun; a server that dies of it every time is broken.
+TRIES = 3
+
+# What other programs and runs may be served: a time-out tells as much of the machine as of the
+# program, and stays with its step.
+SERVED = (Status.OK, Status.INVALID, Status.CRASHED)
+
+
+class Journal:
+    """Writes one run; made by `Archive.write`.
+
+    run: its record, whose counters (`told`, `usd`, `reserved_usd`, `tokens`, `gradings`, `epoch`)
+    follow what this journal writes.
+    Every method raises Fenced if another writer took over, ArchiveError if the database cannot.
+    """
+
+    run: RunRecord
+
+    def __init__(self, database: Database, run: RunRecord) -> None:
+        self._database = database
+        self.run = run
+        self._connection = self._connect()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, asked: Sequence[Step]) -> None:
+        """Write steps down as asked; a row that exists wins."""
+        self._write("ask", lambda connection: self._insert_steps(connection, asked))
+
+    def send(self, answer: Answer, *, usd_bound: float | None = None) -> Answer:
+        """Transaction A: write down that a call is about to be made, with its reserve.
+
+        usd_bound: dollars that spent, reserved and this worst case together must not pass.
+        Gives the row that stands: where there is one already, `answer` is not written.
+        Raises: BoundReached, with nothing written.
+        """
+
+        def work(connection: Connection) -> Answer:
+            standing = self._answer(connection, answer)
+            if standing is not None:
+                return standing
+            spent = select(runs.c.usd + runs.c.reserved_usd).where(runs.c.id == self.run.id)
+            worst = connection.execute(spent).scalar_one() + answer.reserved_usd
+            if usd_bound is not None and worst > usd_bound:
+                raise BoundReached(
+                    f"this call could bring the run to {worst:.4f} dollars; the bound is "
+                    f"{usd_bound:.4f}; `evolve resume --usd N` raises it"
+                )
+            connection.execute(answers.insert().values(rows.answer_values(self.run.id, answer)))
+            self._count(connection, reserved_usd=answer.reserved_usd)
+            return answer
+
+        return self._write("send", work)
+
+    def settle(self, answer: Answer) -> Answer:
+        """Transaction B: keep a call's answer, `received` or `failed`, and charge what it cost.
+
+        Gives the row that stands: an answer that is settled stays as it is.
+        """
+        if answer.state == "sent":
+            raise ValueError(
+                f"answer ({answer.n}, {answer.seq}) is not settled: `received` or `failed`"
+            )
+
+        def work(connection: Connection) -> Answer:
+            standing = self._answer(connection, answer)
+            if standing is None:
+                raise ValueError(f"answer ({answer.n}, {answer.seq}) was never sent")
+            if standing.state != "sent":
+                return standing
+            settled = replace(
+                standing,
+                state=answer.state,
+                response=answer.response,
+                usd=answer.usd,
+                tokens=answer.tokens,
+            )
+            values = rows.answer_values(self.run.id, settled)
+            connection.execute(update(answers).where(self._is_answer(answer)).values(values))
+            self._count(
+                connection,
+                usd=settled.usd or 0.0,
+                reserved_usd=-settled.reserved_usd,
+                tokens=settled.tokens or 0,
+            )
+            return settled
+
+        return self._write("settle", work)
+
+    def written(
+        self,
+        n: int,
+        *,
+        source: str | None,
+        program: str | None = None,
+        nodes: int | None = None,
+        status: Status | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Transaction C: keep what step n's operator wrote, or why there is no program.
+
+        program: its normalised-syntax hash and nodes: its size, where it could be parsed.
+        status: `unwritten` or `invalid`, with the reason, for a program that will not be run.
+        """
+
+        def work(connection: Connection) -> None:
+            if program is not None:
+                row = {"id": program, "source": rows.text(source), "nodes": nodes or 0}
+                self._insert_new(connection, programs, [row])
+            values = {
+                "source": rows.text(source),
+                "program": program,
+                "status": None if status is None else status.value,
+                "reason": rows.text(reason),
+            }
+            unwritten = (
+                steps.c.source.is_(None),
+                steps.c.program.is_(None),
+                steps.c.status.is_(None),
+            )
+            connection.execute(update(steps).where(self._is_step(n), *unwritten).values(values))
+
+        self._write("written", work)
+
+    def ran(
+        self,
+        n: int,
+        ran: Mapping[str, Any],
+        *,
+        outputs_digest: str | None,
+        behaviour: tuple[str, bytes] | None = None,
+    ) -> None:
+        """Transaction D: keep what running step n's program gave.
+
+        behaviour: (functional hash, the canonical record that was hashed).
+        """
+
+        def work(connection: Connection) -> None:
+            key = None
+            if behaviour is not None:
+                key, record = behaviour
+                row = {"task": self.run.task, "world": self.run.world, "id": key, "record": record}
+                self._insert_new(connection, behaviours, [row])
+            values = {"ran": rows.tree(ran), "outputs_digest": outputs_digest, "behaviour": key}
+            first = self._is_step(n), steps.c.ran.is_(None)
+            connection.execute(update(steps).where(*first).values(values))
+
+        self._write("ran", work)
+
+    def evaluated(self, n: int | None, evaluation: Evaluation, *, graded: bool) -> Evaluation:
+        """Transaction E: keep an evaluation, and point step n at the row that stands.
+
+        n: None for an evaluation outside the search (the hidden test).
+        graded: whether the grader was called for it; counted once per step.
+        Gives the row that stands, which another run may have written, with its id.
+        """
+        if evaluation.status not in SERVED:
+            raise ValueError(f"{evaluation.status.value} stays with its step, it is no evaluation")
+
+        def work(connection: Connection) -> Evaluation:
+            self._insert_new(connection, evaluations, [rows.evaluation_values(evaluation)])
+            key = ("task", "world", "stage", "block", "program")
+            same = (evaluations.c[name] == getattr(evaluation, name) for name in key)
+            standing = rows.evaluation_of(
+                connection.execute(select(*rows.EVALUATION).where(*same)).one()
+            )
+            if n is not None:
+                first = self._is_step(n), steps.c.evaluation.is_(None)
+                point = update(steps).where(*first).values(evaluation=standing.id)
+                if connection.execute(point).rowcount == 1 and graded:
+                    self._count(connection, gradings=1)
+            return standing
+
+        return self._write("evaluated", work)
+
+    def tell(
+        self,
+        step: Step,
+        *,
+        elites: Mapping[Cell, Iterable[EliteRow]],
+        asks: Sequence[Step] = (),
+        seconds: float,
+    ) -> None:
+        """Transaction F: tell step number `step.told_seq`, all that follows from it included.
+
+        step: with its told fields. elites: all elites of each changed cell. asks: the steps that
+        are now due. seconds: of the run so far, all sittings together.
+        """
+        told = step.told_seq
+        if told is None or step.status is None:
+            raise ValueError(f"step {step.n} has no told_seq or no status, it cannot be told")
+
+        def work(connection: Connection) -> None:
+            next_one = runs.c.id == self.run.id, runs.c.told == told
+            advance = update(runs).where(*next_one).values(told=told + 1, seconds=seconds)
+            if connection.execute(advance).rowcount == 0:
+                self._check_told(connection, step)
+                return
+            values = rows.step_values(self.run.id, step)
+            kept = {name: values[name] for name in TOLD_FIELDS}
+            write = update(steps).where(self._is_step(step.n)).values(kept)
+            if connection.execute(write).rowcount == 0:
+                raise ValueError(f"step {step.n} was never asked")
+            self._replace_elites(connection, elites)
+            self._insert_steps(connection, asks)
+
+        self._write("tell", work)
+
+    def finish(self, stop_reason: str, seconds: float) -> None:
+        """Write down why and after how many seconds the run ended."""
+        self._update_run("finish", stop_reason=stop_reason, seconds=seconds)
+
+    def reopen(self, limits: Mapping[str, Any]) -> None:
+        """Give the run new limits, so that it goes on."""
+        self._update_run("reopen", stop_reason=None, limits=rows.tree(limits))
+
+    def note(self, n: int, text: str) -> None:
+        """Keep a line about step n, such as its idea."""
+
+        def work(connection: Connection) -> None:
+            row = {"run": self.run.id, "n": n, "text": rows.text(text)}
+            same = select(notes.c.id).where(*(notes.c[name] == row[name] for name in row))
+            if connection.execute(same).first() is None:
+                connection.execute(notes.insert().values(row))
+
+        self._write("note", work)
+
+    def look(self, look: Look) -> None:
+        """Write down that the hidden test was read; looking again is visible for ever."""
+        row = {
+            "run": self.run.id,
+            "time": look.time,
+            "programs": rows.tree(look.programs),
+            "result": rows.tree(look.result),
+        }
+        self._write("look", lambda connection: self._insert_new(connection, looks, [row]))
+
+    def close(self) -> None:
+        """Let the run go; another writer may take it at once."""
+        if self._connection.closed:
+            return
+        if self._database.lock_file is not None:
+            self._connection.close()
+            locks.release_file(self._database.lock_file, self.run.id)
+            return
+        if not self._connection.invalidated:
+            locks.release_session(self._connection, self.run.id)
+        self._connection.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _connect(self) -> Connection:
+        """Give a connection that holds the run's lock. Raises: RunBusy."""
+        connection = self._database.connect()
+        try:
+            holder = self._lock(connection)
+        except BaseException:
+            connection.close()
+            raise
+        if holder is None:
+            return connection
+        connection.close()
+        raise RunBusy(
+            f"{self._database.where}: run {self.run.name} is being written by {holder}; "
+            "wait until it ends, or stop it with Ctrl-C"
+        )
+
+    def _lock(self, connection: Connection) -> str | None:
+        if self._database.lock_file is None:
+            with self._database.explained():
+                return locks.take_session(connection, self.run.id)
+        try:
+            return locks.take_file(self._database.lock_file, self.run.id)
+        except OSError as error:
+            raise ArchiveError(
+                f"{self._database.lock_file}: cannot be locked ({error.strerror}); "
+                "make the archive's folder writable, or use another --archive"
+            ) from error
+
+    def _open(self) -> None:
+        """Begin a new epoch; what was sent and never settled has failed, at its reserve."""
+
+        def work(connection: Connection) -> RunRecord:
+            mine = runs.c.id == self.run.id
+            sent = answers.c.run == self.run.id, answers.c.state == "sent"
+            reserve = func.coalesce(func.sum(answers.c.reserved_usd), 0.0)
+            unsettled = connection.execute(select(reserve).where(*sent)).scalar_one()
+            failed = {
+                "state": "failed",
+                "response": rows.tree({"error": "unsettled"}),
+                "usd": answers.c.reserved_usd,
+            }
+            begin = {"epoch": runs.c.epoch + 1, "usd": runs.c.usd + unsettled, "reserved_usd": 0.0}
+            connection.execute(update(runs).where(mine).values(begin))
+            connection.execute(update(answers).where(*sent).values(failed))
+            return self._record(connection)
+
+        self.run = self._database.commit(self._connection, "open", work)
+
+    def _write(self, name: str, work: Callable[[Connection], T]) -> T:
+        """Do one guarded transaction; again on a new connection if its fate is unknown."""
+
+        def guarded(connection: Connection) -> tuple[T, RunRecord]:
+            self._guard(connection)
+            result = work(connection)
+            return result, self._record(connection)
+
+        for _ in range(TRIES):
+            try:
+                result, self.run = self._database.commit(self._connection, name, guarded)
+                return result
+            except ConnectionLost as error:
+                lost = error
+                self._reconnect(error)
+        raise lost
+
+    def _guard(self, connection: Connection) -> None:
+        mine = runs.c.id == self.run.id, runs.c.epoch == self.run.epoch
+        if connection.execute(update(runs).where(*mine).values(epoch=runs.c.epoch)).rowcount == 0:
+            raise Fenced(
+                f"{self._database.where}: another writer took run {self.run.name} over; "
+                "this one stops, and wrote nothing since"
+            )
+
+    def _reconnect(self, lost: ConnectionLost) -> None:
+        """Find the server again and hold the run's lock again. Raises: ConnectionLost, RunBusy."""
+        self._connection.close()
+        deadline = time.monotonic() + RECONNECT_S
+        while True:
+            try:
+                self._connection = self._connect()
+                return
+            except (ConnectionLost, RunBusy) as error:
+                if time.monotonic() > deadline:
+                    raise error from lost
+            time.sleep(RECONNECT_EVERY_S)
+
+    def _record(self, connection: Connection) -> RunRecord:
+        mine = runs.c.id == self.run.id
+        return rows.run_of(connection.execute(select(*rows.RUN).where(mine)).one())
+
+    def _count(self, connection: Connection, **more: float) -> None:
+        """Add to the run's counters."""
+        mine = runs.c.id == self.run.id
+        added = {name: runs.c[name] + number for name, number in more.items()}
+        connection.execute(update(runs).where(mine).values(added))
+
+    def _update_run(self, name: str, **values: Any) -> None:
+        mine = runs.c.id == self.run.id
+
+        def work(connection: Connection) -> None:
+            connection.execute(update(runs).where(mine).values(values))
+
+        self._write(name, work)
+
+    def _check_told(self, connection: Connection, step: Step) -> None:
+        """Accept a tell that was done before. Raises: ValueError if it is another one."""
+        told_seq = select(steps.c.told_seq).where(self._is_step(step.n))
+        if connection.execute(told_seq).scalar() != step.told_seq:
+            raise ValueError(f"step {step.n} is not the next to tell as number {step.told_seq}")
+
+    def _replace_elites(
+        self, connection: Connection, changed: Mapping[Cell, Iterable[EliteRow]]
+    ) -> None:
+        for cell, kept in changed.items():
+            in_cell = elites.c.run == self.run.id, elites.c.cell == rows.tree(cell)
+            connection.execute(delete(elites).where(*in_cell))
+            values = [rows.elite_values(self.run.id, elite) for elite in kept]
+            if values:
+                connection.execute(elites.insert(), values)
+
+    def _insert_steps(self, connection: Connection, asked: Sequence[Step]) -> None:
+        values = [rows.step_values(self.run.id, step) for step in asked]
+        self._insert_new(connection, steps, values)
+
+    def _insert_new(self, connection: Connection, table: Any, values: list[dict[str, Any]]) -> None:
+        if values:
+            connection.execute(self._database.insert(table).on_conflict_do_nothing(), values)
+
+    def _answer(self, connection: Connection, answer: Answer) -> Answer | None:
+        row = connection.execute(select(*rows.ANSWER).where(self._is_answer(answer))).first()
+        return None if row is None else rows.answer_of(row)
+
+    def _is_answer(self, answer: Answer) -> Any:
+        here = answers.c.run == self.run.id
+        return here & (answers.c.n == answer.n) & (answers.c.seq == answer.seq)
+
+    def _is_step(self, n: int) -> Any:
+        return (steps.c.run == self.run.id) & (steps.c.n == n)
+
+
+# What a tell may write of a step; all else was written when it happened.
+TOLD_FIELDS = (
+    "told_seq",
+    "status",
+    "reason",
+    "duplicate_of",
+    "cell",
+    "placement",
+    "usd",
+    "tokens",
+)

@@ -1,0 +1,239 @@
+"""What can be read from an archive; no question keeps a writer waiting.
+
+run: a run's id everywhere. Steps and evaluations are read in bulk, as plain tuples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Executable, func, select
+
+from archive import rows, schema
+from archive.errors import ArchiveError
+from archive.records import Answer, EliteRow, Evaluation, Kind, Look, ProgramRow, Status, Step
+from archive.store import Archive
+
+# Rows per question when all steps of a run are read: memory stays small, questions stay few.
+PAGE = 10_000
+
+# What a person may type of a program's hash; shorter ones fit too many.
+SHORTEST_PREFIX = 4
+
+
+def steps(archive: Archive, run: int, *, first: int = 0) -> Iterator[Step]:
+    """Give all steps from number `first` on, by number."""
+    return _paged(archive, run, schema.steps.c.n, first)
+
+
+def told_steps(archive: Archive, run: int, *, after: int = 0) -> Iterator[Step]:
+    """Give the told steps in the order of tells, without the `after` first ones."""
+    return _paged(archive, run, schema.steps.c.told_seq, after)
+
+
+def untold_steps(archive: Archive, run: int) -> list[Step]:
+    """Give the steps that are asked and not told, by number."""
+    table = schema.steps.c
+    question = select(*rows.STEP).where(table.run == run, table.told_seq.is_(None))
+    return [rows.step_of(row) for row in _all(archive, question.order_by(table.n))]
+
+
+def step(archive: Archive, run: int, n: int) -> Step | None:
+    """Give one step, None if it was never asked."""
+    question = select(*rows.STEP).where(schema.steps.c.run == run, schema.steps.c.n == n)
+    found = _all(archive, question)
+    return rows.step_of(found[0]) if found else None
+
+
+def evaluations(archive: Archive, run: int) -> dict[int, Evaluation]:
+    """Give the evaluations that a run's steps point at, by id."""
+    table = schema.evaluations.c
+    pointed = select(schema.steps.c.evaluation).where(schema.steps.c.run == run)
+    question = select(*rows.EVALUATION).where(table.id.in_(pointed))
+    found = (rows.evaluation_of(row) for row in _all(archive, question))
+    return {evaluation.id: evaluation for evaluation in found if evaluation.id is not None}
+
+
+def find_evaluation(
+    archive: Archive, *, task: str, world: str, stage: str, block: int, program: str
+) -> Evaluation | None:
+    """Give what is known of a program on a block, whichever run found it out."""
+    return _find(archive, task, world, stage, block, schema.evaluations.c.program == program)
+
+
+def find_digest(
+    archive: Archive, *, task: str, world: str, stage: str, block: int, outputs_digest: str
+) -> Evaluation | None:
+    """Give an evaluation with these outputs, the oldest: equal outputs, equal grades."""
+    same = schema.evaluations.c.outputs_digest == outputs_digest
+    return _find(archive, task, world, stage, block, same)
+
+
+def elites(archive: Archive, run: int) -> list[EliteRow]:
+    """Give a run's elites, the best first; of equals the lower step."""
+    table = schema.elites.c
+    question = select(*rows.ELITE).where(table.run == run)
+    ordered = question.order_by(table.fitness.desc(), table.step)
+    return [rows.elite_of(row) for row in _all(archive, ordered)]
+
+
+def best_fitness(archive: Archive) -> dict[int, float]:
+    """Give the fitness of the best elite of every run that has one."""
+    table = schema.elites.c
+    question = select(table.run, func.max(table.fitness)).group_by(table.run)
+    return dict(_all(archive, question))
+
+
+def program(archive: Archive, prefix: str) -> ProgramRow:
+    """Give the program whose id begins with `prefix`, of whatever run.
+
+    Raises: ArchiveError if there is none, or more than one.
+    """
+    if len(prefix) < SHORTEST_PREFIX:
+        raise ArchiveError(
+            f"program {prefix!r}: write at least {SHORTEST_PREFIX} letters of its id"
+        )
+    like = schema.programs.c.id.startswith(prefix, autoescape=True)
+    found = [ProgramRow(*row) for row in _all(archive, select(*rows.PROGRAM).where(like).limit(4))]
+    exact = [row for row in found if row.id == prefix]
+    if len(found) == 1 or exact:
+        return (exact or found)[0]
+    if not found:
+        raise ArchiveError(f"{archive.where}: no program {prefix}; `evolve elites` shows the best")
+    ids = ", ".join(row.id for row in found[:3])
+    raise ArchiveError(f"program {prefix} could be {ids}{', ...' if found[3:] else ''}; write more")
+
+
+def program_nodes(archive: Archive, run: int) -> dict[str, int]:
+    """Give the sizes of a run's programs, in syntax nodes, by id."""
+    written = select(schema.steps.c.program).where(schema.steps.c.run == run)
+    table = schema.programs.c
+    question = select(table.id, table.nodes).where(table.id.in_(written))
+    return dict(_all(archive, question))
+
+
+def step_of_program(archive: Archive, program: str, run: int | None = None) -> tuple[int, Step]:
+    """Give the first step that wrote a program, with its run's id: in `run`, else in the latest.
+
+    Raises: ArchiveError if no step did.
+    """
+    table = schema.steps.c
+    wanted = (
+        table.program == program if run is None else (table.program == program) & (table.run == run)
+    )
+    question = select(table.run, *rows.STEP).where(wanted).order_by(table.run.desc(), table.n)
+    found = _all(archive, question.limit(1))
+    if not found:
+        raise ArchiveError(f"{archive.where}: no step wrote program {program}")
+    return found[0][0], rows.step_of(found[0][1:])
+
+
+def answers(archive: Archive, run: int, n: int | None = None) -> list[Answer]:
+    """Give the answers of step n, or of all steps, in the order of (n, seq)."""
+    table = schema.answers.c
+    wanted = table.run == run if n is None else (table.run == run) & (table.n == n)
+    question = select(*rows.ANSWER).where(wanted).order_by(table.n, table.seq)
+    return [rows.answer_of(row) for row in _all(archive, question)]
+
+
+def notes(archive: Archive, run: int, n: int | None = None) -> list[tuple[int, str]]:
+    """Give (step, text) of the notes on step n, or on all steps, as they were written."""
+    table = schema.notes.c
+    wanted = table.run == run if n is None else (table.run == run) & (table.n == n)
+    question = select(table.n, table.text).where(wanted).order_by(table.n, table.id)
+    return [(step, text) for step, text in _all(archive, question)]
+
+
+def looks(archive: Archive, run: int) -> list[Look]:
+    """Give every read of the hidden test, the oldest first."""
+    question = select(*rows.LOOK).where(schema.looks.c.run == run).order_by(schema.looks.c.time)
+    return [rows.look_of(row) for row in _all(archive, question)]
+
+
+def behaviour(archive: Archive, *, task: str, world: str, id: str) -> bytes | None:
+    """Give the canonical record behind a functional hash."""
+    table = schema.behaviours.c
+    same = table.task == task, table.world == world, table.id == id
+    found = _all(archive, select(table.record).where(*same))
+    return found[0][0] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A run in numbers, of told steps only but `asked`.
+
+    digests: different outputs digests among told steps, `confirm` apart.
+    syntax_duplicates, behaviour_duplicates: duplicates of a step with the same program, with
+    another program of the same outputs.
+    """
+
+    asked: int
+    told: int
+    by_kind: Mapping[Kind, int]
+    by_status: Mapping[Status, int]
+    by_operator: Mapping[tuple[str, str | None], int]
+    digests: int
+    syntax_duplicates: int
+    behaviour_duplicates: int
+
+
+def counts(archive: Archive, run: int) -> Counts:
+    """Count a run's steps. Dollars, tokens and gradings stand in its RunRecord."""
+    table = schema.steps.c
+    mine, told = table.run == run, table.told_seq.is_not(None)
+    first = schema.steps.alias("first").c
+    is_first = (first.run == table.run) & (first.n == table.duplicate_of)
+    duplicates = (
+        select(first.program == table.program, func.count())
+        .join_from(schema.steps, first.n.table, is_first)
+        .where(mine, told, table.status == Status.DUPLICATE.value)
+        .group_by(first.program == table.program)
+    )
+    kinds = {Kind(kind): number for kind, number in _counted(archive, mine & told, table.kind)}
+    statuses = _counted(archive, mine & told, table.status)
+    operators = _counted(archive, mine & told, table.operator, table.model)
+    searched = mine & told & (table.kind != Kind.CONFIRM.value)
+    digests = select(func.count(table.outputs_digest.distinct())).where(searched)
+    equal = {bool(same): number for same, number in _all(archive, duplicates)}
+    return Counts(
+        asked=_all(archive, select(func.count()).where(mine))[0][0],
+        told=sum(kinds.values()),
+        by_kind=kinds,
+        by_status={Status(status): number for status, number in statuses},
+        by_operator={(operator, model): number for operator, model, number in operators},
+        digests=_all(archive, digests)[0][0],
+        syntax_duplicates=equal.get(True, 0),
+        behaviour_duplicates=equal.get(False, 0),
+    )
+
+
+def _paged(archive: Archive, run: int, by: Column[Any], first: int) -> Iterator[Step]:
+    """Give steps in the order of a column, in pages, with no transaction open between them."""
+    wanted = select(by, *rows.STEP).where(schema.steps.c.run == run).order_by(by).limit(PAGE)
+    while True:
+        page = _all(archive, wanted.where(by >= first))
+        yield from (rows.step_of(row[1:]) for row in page)
+        if len(page) < PAGE:
+            return
+        first = page[-1][0] + 1
+
+
+def _find(
+    archive: Archive, task: str, world: str, stage: str, block: int, same: ColumnElement[bool]
+) -> Evaluation | None:
+    table = schema.evaluations.c
+    here = table.task == task, table.world == world, table.stage == stage, table.block == block
+    question = select(*rows.EVALUATION).where(*here, same).order_by(table.id).limit(1)
+    found = _all(archive, question)
+    return rows.evaluation_of(found[0]) if found else None
+
+
+def _counted(archive: Archive, wanted: ColumnElement[bool], *by: Column[Any]) -> list[Any]:
+    return _all(archive, select(*by, func.count()).where(wanted).group_by(*by).order_by(*by))
+
+
+def _all(archive: Archive, question: Executable) -> list[Any]:
+    with archive.database.reading() as connection:
+        return list(connection.execute(question).all())

@@ -1,0 +1,160 @@
+"""The archive: runs are created, found and opened for writing here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Connection, desc, select
+
+from archive import locks, rows
+from archive.database import Database, OnCommit
+from archive.errors import ArchiveError
+from archive.journal import Journal
+from archive.records import RunRecord, TaskRecord
+from archive.schema import runs, tasks
+
+# What a column of 64 bits holds.
+LARGEST_RNG_SEED = 2**63 - 1
+
+
+class Archive:
+    """The SQL store of runs. Open it with `Archive.open`, close it or use it in a `with`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @classmethod
+    def open(
+        cls,
+        place: str | Path = "evolve.db",
+        *,
+        create: bool = True,
+        on_commit: OnCommit = lambda moment, name: None,
+    ) -> Archive:
+        """Open an archive, made first if there is none and `create`.
+
+        place: a path, sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME.
+        on_commit: called as ("before" | "after", name) around every commit.
+        Raises: ArchiveError if there is none, if it is something else, damaged, newer than this
+        code, or out of reach.
+        """
+        return cls(Database.open(place, create=create, on_commit=on_commit))
+
+    @property
+    def where(self) -> str:
+        """How messages name this archive, passwords hidden."""
+        return self.database.where
+
+    def create_run(
+        self,
+        *,
+        task: TaskRecord,
+        world: str,
+        settings: Mapping[str, Any],
+        rng_seed: int,
+        lookahead: int,
+        order: str,
+        limits: Mapping[str, Any],
+        started: str,
+        name: str | None = None,
+    ) -> RunRecord:
+        """Write down a new run, named `TASK-1`, `TASK-2`, ... unless it has a name.
+
+        Raises: ArchiveError if the name is taken or the rng_seed does not fit.
+        """
+        if not 0 <= rng_seed <= LARGEST_RNG_SEED:
+            raise ArchiveError(f"rng_seed is {rng_seed}: choose one from 0 to {LARGEST_RNG_SEED}")
+        values = {
+            "task": task.digest,
+            "world": world,
+            "settings": rows.tree(settings),
+            "rng_seed": rng_seed,
+            "lookahead": lookahead,
+            "order_": order,
+            "limits": rows.tree(limits),
+            "started": started,
+        } | dict.fromkeys(("epoch", "told", "seconds", "usd", "reserved_usd", "tokens"), 0)
+
+        def insert(connection: Connection) -> str:
+            new_task = self.database.insert(tasks).values(rows.task_values(task))
+            connection.execute(new_task.on_conflict_do_nothing())
+            while True:
+                chosen = name or _next_name(connection, task.name)
+                row = values | {"name": chosen, "gradings": 0}
+                new_run = self.database.insert(runs).values(row).on_conflict_do_nothing()
+                if connection.execute(new_run).rowcount == 1:
+                    return chosen
+                if name is not None:
+                    raise ArchiveError(f"{self.where}: a run {name!r} exists; choose another name")
+
+        return self.run(self.database.write("create_run", insert))
+
+    def run(self, name: str | None = None) -> RunRecord:
+        """Give a run by its name, or the latest. Raises: ArchiveError naming runs like it."""
+        question = select(*rows.RUN).order_by(desc(runs.c.id)).limit(1)
+        if name is not None:
+            question = question.where(runs.c.name == name)
+        with self.database.reading() as connection:
+            row = connection.execute(question).first()
+        if row is not None:
+            return rows.run_of(row)
+        if name is None:
+            raise ArchiveError(f"{self.where}: no runs yet; `evolve run TASK` starts one")
+        names = [run.name for run in self.runs()]
+        near = difflib.get_close_matches(name, names) or names[-3:]
+        hint = f"did you mean {', '.join(near)}?" if near else "there are none yet"
+        raise ArchiveError(f"{self.where}: no run {name!r}; {hint}")
+
+    def runs(self) -> list[RunRecord]:
+        """Give all runs, the oldest first."""
+        with self.database.reading() as connection:
+            return [
+                rows.run_of(row)
+                for row in connection.execute(select(*rows.RUN).order_by(runs.c.id))
+            ]
+
+    def task(self, digest: str) -> TaskRecord:
+        """Give a task that has runs here, by its digest. Raises: ArchiveError."""
+        with self.database.reading() as connection:
+            row = connection.execute(select(*rows.TASK).where(tasks.c.digest == digest)).first()
+        if row is None:
+            raise ArchiveError(f"{self.where}: no task {digest}")
+        return rows.task_of(row)
+
+    def write(self, run: RunRecord) -> Journal:
+        """Become the one writer of a run. Raises: RunBusy saying who is, ArchiveError."""
+        return Journal(self.database, run)
+
+    def writer(self, run: RunRecord) -> str | None:
+        """Say who is writing a run at this moment; None if it rests."""
+        if self.database.lock_file is not None:
+            return locks.file_holder(self.database.lock_file, run.id)
+        with self.database.reading() as connection:
+            return locks.session_holder(connection, run.id)
+
+    def close(self) -> None:
+        self.database.close()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _next_name(connection: Connection, task: str) -> str:
+    """Give `TASK-k` with the lowest k above all that are taken."""
+    like = runs.c.name.startswith(f"{task}-", autoescape=True)
+    names = connection.scalars(select(runs.c.name).where(like))
+    numbers = [name.removeprefix(f"{task}-") for name in names]
+    taken = [int(number) for number in numbers if number.isdecimal()]
+    return f"{task}-{1 + max(taken, default=0)}"

@@ -1,0 +1,318 @@
+"""Sites: the expressions of a program, typed by running it once on the tiny first probe.
+
+`instrumented` rewrites a program so that it notes, in the module-level variable `RECORD`, the
+type of every expression it evaluates; `read_probe` makes a `Probe` of what it noted. Types by
+execution replace static rules: a site's type is the kind of its dtype and its shape in the names
+of the task's dimensions, `("f", ("N",))` for a score per item. A function that works on a part of
+the items is typed by its own arguments, so its `N` is the size of that part.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evolve.edits.tree import LOOPS, ancestors, numbered, parameters_of, parents_of
+from evolve.spec import TaskSpec
+
+RECORD = "EVOLVE_RECORD"
+"""The module-level variable that an instrumented program leaves its notes in."""
+
+TYPED = (ast.Name, ast.Subscript, ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare)
+MIXED = "mixed"
+LONG = 2000
+"""Characters of an output that are kept as they are; longer ones are cut and summed up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One expression that was evaluated.
+
+    number: its place in `numbered(tree)`. function: the module-level function it stands in.
+    kind: of its dtype, "f", "i", "u" or "b" (Python's own numbers too). shape: names of dims, or
+        sizes that are none's. once: evaluated a single time and in no loop.
+    leaning: where a score per item: from -1 (the lowest were chosen) to 1 (the highest were).
+    """
+
+    number: int
+    function: str
+    kind: str
+    shape: tuple[str | int, ...]
+    once: bool
+    leaning: float | None = None
+
+    @property
+    def type(self) -> tuple[str, tuple[str | int, ...]]:
+        return self.kind, self.shape
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one run on the first probe showed.
+
+    dims: {name: size}. arrays: {parameter: {key: shape}} of the entry's arguments.
+    output: a text that is equal for equal outputs; None where the entry gave none.
+    """
+
+    dims: Mapping[str, int] = field(default_factory=dict)
+    arrays: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+    sites: tuple[Site, ...] = ()
+    output: str | None = None
+
+    def of_type(self, kind: str, shape: tuple[str, ...]) -> tuple[Site, ...]:
+        """Give the sites of one type at which a transplant may be put."""
+        return tuple(site for site in self.sites if site.once and site.type == (kind, shape))
+
+
+def instrumented(source: str, task: TaskSpec, sites: bool = True) -> str | None:
+    """Give a program that runs as `source` does and notes what it evaluates.
+
+    sites: whether types are noted too, or the output alone. Gives None where the entry point is
+    no function, so that nothing can be noted.
+    """
+    tree = ast.parse(source)
+    entry = next(
+        (
+            node
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef) and node.name == task.entry
+        ),
+        None,
+    )
+    if entry is None or entry.decorator_list:
+        return None
+    if sites:
+        _note_sites(tree, task)
+    _note_arguments(entry, task)
+    text = ast.unparse(ast.fix_missing_locations(tree))
+    return "\n".join((text, _recorder(task), _wrapper(task.entry)))
+
+
+def read_probe(record: Any, source: str) -> Probe | None:
+    """Make a Probe of what the program noted; None where it noted nothing of use."""
+    if not isinstance(record, dict) or not record.get("ran"):
+        return None
+    numbers = _candidates(ast.parse(source))
+    sites = []
+    for key, noted in record.get("sites", {}).items():
+        kind, shape, runs, leaning = noted
+        number = int(key)
+        if kind == MIXED or number not in numbers:
+            continue
+        function, looped = numbers[number]
+        once = runs == 1 and not looped
+        sites.append(Site(number, function, kind, tuple(shape), once, leaning))
+    arrays = {
+        parameter: {key: tuple(shape) for key, shape in shapes.items()}
+        for parameter, shapes in record.get("arrays", {}).items()
+    }
+    sites.sort(key=lambda site: site.number)
+    return Probe(dict(record.get("dims", {})), arrays, tuple(sites), record.get("output"))
+
+
+def dim_path(path: str) -> tuple[str, tuple[str, ...], int | None]:
+    """Split `pool.y[0]` into parameter, keys and axis; the axis of a plain integer is None."""
+    place, _, axis = path.partition("[")
+    root, *keys = place.split(".")
+    return root, tuple(keys), int(axis.rstrip("]")) if axis else None
+
+
+def items_dim(task: TaskSpec) -> str | None:
+    """Give the dimension of the items that are scored: the first declared that is an axis."""
+    return next((name for name, path in task.dims.items() if "[" in path), None)
+
+
+def budget_dim(task: TaskSpec) -> str | None:
+    """Give the entry's parameter that says how many to choose, where outputs are sets of items."""
+    if task.canonical != "set" or items_dim(task) is None:
+        return None
+    plain = (path for path in task.dims.values() if "[" not in path and "." not in path)
+    return next(plain, None)
+
+
+def _candidates(tree: ast.Module) -> dict[int, tuple[str, bool]]:
+    """Map the numbers of expressions worth noting to (function, whether in a loop)."""
+    parents = parents_of(tree)
+    found = {}
+    for number, node in enumerate(numbered(tree)):
+        if not isinstance(node, TYPED) or not isinstance(getattr(node, "ctx", LOAD), ast.Load):
+            continue
+        above = parents[node]
+        if isinstance(above, ast.Call) and above.func is node:
+            continue
+        chain = [node, *ancestors(node, parents)]
+        function = chain[-2]
+        if not isinstance(function, ast.FunctionDef) or not _in_body(function, chain):
+            continue
+        if any(isinstance(upper, (ast.JoinedStr, ast.Match, ast.arguments)) for upper in chain):
+            continue
+        looped = any(
+            isinstance(upper, (*LOOPS, ast.FunctionDef, ast.ClassDef)) for upper in chain[1:-2]
+        )
+        found[number] = function.name, looped
+    return found
+
+
+LOAD = ast.Load()
+
+
+def _in_body(function: ast.FunctionDef, chain: list[ast.AST]) -> bool:
+    """Tell whether a chain of nodes passes through the body, not decorators or defaults."""
+    statement = chain[-3] if len(chain) > 2 else None
+    return any(statement is part for part in function.body)
+
+
+def _note_sites(tree: ast.Module, task: TaskSpec) -> None:
+    """Wrap every candidate expression in a call that notes it, in place."""
+    candidates = _candidates(tree)
+    wanted = {
+        id(node): number for number, node in enumerate(numbered(tree)) if number in candidates
+    }
+    for function in [node for node in tree.body if isinstance(node, ast.FunctionDef)]:
+        known = [name for name in parameters_of(function) if name in _roots(task)]
+        _Wrapper(wanted).visit(function)
+        pairs = ", ".join(f"'{name}': {name}" for name in known)
+        function.body[:0] = ast.parse(f"EVOLVE_DIMS = EVOLVE_dims({{{pairs}}})").body
+
+
+class _Wrapper(ast.NodeTransformer):
+    """Turns each wanted expression into `EVOLVE_see(number, expression, EVOLVE_DIMS)`."""
+
+    def __init__(self, wanted: dict[int, int]) -> None:
+        self.wanted = wanted
+
+    def visit(self, node: ast.AST) -> Any:
+        number = self.wanted.get(id(node))
+        self.generic_visit(node)
+        if number is None or not isinstance(node, ast.expr):
+            return node
+        arguments = [ast.Constant(number), node, ast.Name("EVOLVE_DIMS", ast.Load())]
+        return ast.Call(ast.Name("EVOLVE_see", ast.Load()), arguments, [])
+
+
+def _note_arguments(entry: ast.FunctionDef, task: TaskSpec) -> None:
+    pairs = ", ".join(f"'{name}': {name}" for name in parameters_of(entry))
+    entry.body[:0] = ast.parse(f"EVOLVE_enter({{{pairs}}})").body
+
+
+def _roots(task: TaskSpec) -> set[str]:
+    return {dim_path(path)[0] for path in task.dims.values()}
+
+
+def _recorder(task: TaskSpec) -> str:
+    paths = {name: dim_path(path) for name, path in task.dims.items()}
+    return RECORDER.format(record=RECORD, paths=repr(paths), items=items_dim(task), long=LONG)
+
+
+def _wrapper(entry: str) -> str:
+    return WRAPPER.format(record=RECORD, entry=entry)
+
+
+RECORDER = '''
+{record} = {{"sites": {{}}, "dims": {{}}, "arrays": {{}}, "output": None, "ran": False}}
+EVOLVE_PATHS = {paths}
+EVOLVE_ITEMS = {items!r}
+EVOLVE_VALUES = {{}}
+
+
+def EVOLVE_dims(arguments):
+    """Measure the declared dimensions that these arguments have."""
+    sizes = {{}}
+    for name, (root, keys, axis) in EVOLVE_PATHS.items():
+        try:
+            value = arguments[root]
+            for key in keys:
+                value = value[key]
+            if axis is None:
+                sizes[name] = int(value)
+            else:
+                sizes[name] = int(value.shape[axis] if hasattr(value, "shape") else len(value))
+        except (KeyError, IndexError, TypeError, ValueError):
+            pass
+    return sizes
+
+
+def EVOLVE_enter(arguments):
+    """Note what the entry point was first called with."""
+    if {record}["ran"]:
+        return
+    {record}["ran"] = True
+    {record}["dims"] = EVOLVE_dims(arguments)
+    for name, value in arguments.items():
+        if isinstance(value, dict):
+            {record}["arrays"][name] = {{
+                key: [int(size) for size in item.shape]
+                for key, item in value.items()
+                if isinstance(key, str) and hasattr(item, "shape")
+            }}
+
+
+def EVOLVE_see(number, value, dims):
+    """Note the type of a value; one that changes its type is mixed."""
+    dtype = getattr(value, "dtype", None)
+    kind = getattr(dtype, "kind", None)
+    if kind is None:
+        kind = {{float: "f", int: "i", bool: "b"}}.get(type(value))
+    if kind not in ("f", "i", "u", "b"):
+        return value
+    shape = []
+    for size in getattr(value, "shape", ()):
+        names = [name for name, other in dims.items() if other == size]
+        shape.append(names[0] if len(names) == 1 else int(size))
+    sites, key = {record}["sites"], str(number)
+    noted = sites.get(key)
+    if noted is None:
+        sites[key] = [kind, shape, 1, None]
+        if shape == [EVOLVE_ITEMS] and kind == "f":
+            EVOLVE_VALUES[key] = value
+    elif noted[:2] == [kind, shape]:
+        noted[2] += 1
+    else:
+        noted[0] = "mixed"
+    return value
+
+
+def EVOLVE_text(value):
+    """Write an output so that equal outputs give equal texts."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(EVOLVE_text(item) for item in value) + "]"
+    return repr(value)
+
+
+def EVOLVE_leanings(chosen):
+    """Note for each score per item whether high or low ones were chosen, from -1 to 1."""
+    for key, values in EVOLVE_VALUES.items():
+        order = sorted(range(len(values)), key=values.__getitem__)
+        place = {{item: at for at, item in enumerate(order)}}
+        ranks = [place[item] for item in chosen if item in place]
+        if ranks and len(order) > 1:
+            mean = sum(ranks) / len(ranks) / (len(order) - 1)
+            {record}["sites"][key][3] = round(2 * mean - 1, 3)
+
+
+def EVOLVE_leave(value):
+    """Note the output and what it says about the scores."""
+    text = EVOLVE_text(value)
+    if len(text) > {long}:
+        total = sum((at + 1) * ord(letter) for at, letter in enumerate(text))
+        text = text[:{long}] + f"... {{len(text)}} {{total}}"
+    {record}["output"] = text
+    try:
+        EVOLVE_leanings([int(item) for item in value])
+    except (TypeError, ValueError, IndexError, KeyError):
+        pass
+'''
+
+WRAPPER = """
+EVOLVE_entry = {entry}
+
+
+def {entry}(*arguments, **named):
+    value = EVOLVE_entry(*arguments, **named)
+    EVOLVE_leave(value)
+    return value
+"""

@@ -1,0 +1,112 @@
+"""Where candidates run and are graded: the protocol that every executor keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from archive.records import Evaluation
+from evolve.errors import WorldError
+
+# Reports long work before the first candidate can run: (done, total, what).
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What running a program on a block gave.
+
+    status, reason: of the first instance that went wrong, else "ok". outputs_digest: the sound
+    key of all outputs, None unless ok. token: names the outputs to its slot for `grade`.
+    wall_s, cpu_s: seconds of all instances together, start-up of the warm process not included;
+    max_rss_bytes: the largest. level: of the wall.
+    """
+
+    status: str
+    reason: str | None
+    outputs_digest: str | None
+    token: str | None
+    wall_s: float
+    cpu_s: float
+    max_rss_bytes: int
+    level: str
+
+    def facts(self) -> dict[str, Any]:
+        """Give what the archive keeps of it with the step."""
+        return {
+            "status": self.status,
+            "reason": self.reason,
+            "wall_s": self.wall_s,
+            "cpu_s": self.cpu_s,
+            "max_rss_bytes": self.max_rss_bytes,
+            "level": self.level,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a program does on the probes: its functional hash, which predicts, and the record
+    it was made from. behaviour: None when a probe ended by the clock, which nothing may rest on."""
+
+    behaviour: str | None
+    record: bytes
+
+
+class SlotLost(WorldError):
+    """A slot is gone, with what it held; what it was doing can be done again elsewhere."""
+
+
+class Slot(Protocol):
+    """One place to run candidates: a grader and its warm process. One call at a time.
+
+    Raises from every method: WorldError when the place itself is lost, TaskError when the task's
+    own code fails. Neither says anything about the candidate.
+    """
+
+    async def draft(self, source: str, observe: str) -> Any:
+        """Run a draft on the first probe; give its variable `observe`, None if there is none."""
+
+    async def probe(self, source: str) -> Probed:
+        """Run a program on the probes."""
+
+    async def run(self, source: str, stage: str, block: int) -> Ran:
+        """Run a program on a block, one child per instance, to the first that goes wrong."""
+
+    async def grade(self, token: str) -> dict[str, Any]:
+        """Grade what `run` left under this token; give the quality fields of an Evaluation."""
+
+
+class Executor(Protocol):
+    """Slots, lent to the lowest step number first.
+
+    Law: equal (source, stage, block) give an equal Ran in any slot, times and memory aside.
+    """
+
+    num_slots: int
+
+    def slot(self, priority: int) -> AbstractAsyncContextManager[Slot]:
+        """Lend a slot; the lowest priority number waits shortest."""
+
+    def alone(self) -> AbstractAsyncContextManager[Slot]:
+        """Lend a slot while all others rest, for a time-out's second chance."""
+
+
+def evaluation_of(
+    ran: Ran, quality: Mapping[str, Any], *, task: str, world: str, stage: str, block: int, program: str
+) -> Evaluation:
+    """Put the quality of some outputs and the cost of this program's own run together."""
+    return Evaluation(
+        task=task,
+        world=world,
+        stage=stage,
+        block=block,
+        program=program,
+        outputs_digest=ran.outputs_digest,
+        wall_s=ran.wall_s,
+        cpu_s=ran.cpu_s,
+        max_rss_bytes=ran.max_rss_bytes,
+        level=ran.level,
+        **quality,
+    )

@@ -1,0 +1,254 @@
+"""The executor of this machine: one grader process, with its warm process, per slot."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from evolve.errors import TaskError, WorldError
+from evolve.executor import Probed, Progress, Ran, SlotLost
+from evolve.loader import Task
+from sandbox import wire
+
+# What a grader inherits: where programs and caches lie, nothing that could be a key.
+KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES")
+ONE_THREAD = {
+    name: "1"
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+}
+MAX_MESSAGE_BYTES = 256 * 2**20
+# A lost grader is the world's fault: so many fresh ones are tried before the run stops.
+MAX_RETRIES = 2
+# A grader that was asked to end and has not is killed after so many seconds.
+CLOSE_SECONDS = 5.0
+
+
+class LocalExecutor:
+    """Runs candidates in `num_slots` slots of this machine; use it as an async context manager.
+
+    report: told of long work before the first candidate can run.
+    Raises on entry: TaskError if the task's own code fails; WorldError if the wall cannot stand.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        world: str,
+        num_slots: int,
+        *,
+        level: str = "auto",
+        min_level: str = "weak",
+        test_is_open: bool = False,
+        report: Progress | None = None,
+    ) -> None:
+        opening = {
+            "folder": str(task.folder),
+            "settings": dict(task.settings),
+            "digest": task.digest,
+            "world": world,
+            "level": level,
+            "min_level": min_level,
+            "test_is_open": test_is_open,
+        }
+        self.num_slots = num_slots
+        self._slots = [LocalSlot(opening, report) for _ in range(num_slots)]
+        self._free = _PriorityPool(self._slots)
+        self._alone = asyncio.Lock()
+
+    @property
+    def level(self) -> str:
+        """The level of the wall that was found."""
+        return self._slots[0].level
+
+    async def __aenter__(self) -> LocalExecutor:
+        try:
+            await asyncio.gather(*(slot.open() for slot in self._slots))
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(slot.close() for slot in self._slots))
+
+    @asynccontextmanager
+    async def slot(self, priority: int) -> AsyncIterator[LocalSlot]:
+        slot = await self._free.take(priority)
+        try:
+            yield slot
+        finally:
+            self._free.give(slot)
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[LocalSlot]:
+        async with self._alone:  # two that each held half of the slots would wait for ever
+            taken: list[LocalSlot] = []
+            try:
+                for _ in self._slots:
+                    taken.append(await self._free.take(priority=-1))
+                yield taken[0]
+            finally:
+                for slot in taken:
+                    self._free.give(slot)
+
+
+class LocalSlot:
+    """A grader process behind two pipes; replaced when it is lost."""
+
+    def __init__(self, opening: Mapping[str, Any], report: Progress | None) -> None:
+        self._opening, self._report = opening, report
+        self._process: asyncio.subprocess.Process | None = None
+        self.level = ""
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    async def open(self) -> None:
+        """Start the grader and let it load the task."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-P",
+            "-m",
+            "evolve.grader",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=_environment(),
+            # Ctrl-C in the terminal is for us: we let the graders finish.
+            start_new_session=True,
+            limit=2**20,
+        )
+        self.level = (await self._call("open", self._opening))["level"]
+
+    async def close(self) -> None:
+        """End the grader: end of file on its pipe, then by force."""
+        process, self._process = self._process, None
+        if process is None or process.returncode is not None:
+            return
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), CLOSE_SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def draft(self, source: str, observe: str) -> Any:
+        answer = await self._retried("draft", {"source": source, "observe": observe})
+        return answer["value"]
+
+    async def probe(self, source: str) -> Probed:
+        return Probed(**await self._retried("probe", {"source": source}))
+
+    async def run(self, source: str, stage: str, block: int) -> Ran:
+        arguments = {"source": source, "stage": stage, "block": block}
+        return Ran(**await self._retried("run", arguments))
+
+    async def grade(self, token: str) -> dict[str, Any]:
+        # Not retried here: a fresh grader does not hold the outputs. Whoever ran them runs again.
+        return dict(await self._call("grade", {"token": token}))
+
+    async def describe(self, stage: str, block: int) -> list[dict[str, Any]]:
+        """Give names, subgroups and dimensions of a block's instances."""
+        return list(await self._retried("describe", {"stage": stage, "block": block}))
+
+    async def control(self, source: str, stage: str, block: int) -> dict[str, Any]:
+        """Grade a control, which the task's author wrote and which may read private values."""
+        arguments = {"source": source, "stage": stage, "block": block}
+        return dict(await self._retried("control", arguments))
+
+    async def compare(self, source: str, stage: str, block: int) -> dict[str, Any]:
+        """Tell whether grading together and one by one agree on a program's outputs."""
+        arguments = {"source": source, "stage": stage, "block": block}
+        return dict(await self._retried("compare", arguments))
+
+    async def _retried(self, op: str, arguments: Mapping[str, Any]) -> Any:
+        """Call, with a fresh grader if this one is lost; what it computes is pure."""
+        for retry in range(MAX_RETRIES + 1):
+            try:
+                return await self._call(op, arguments)
+            except SlotLost:
+                if retry == MAX_RETRIES:
+                    raise
+                await self._replace()
+        raise AssertionError("unreachable")
+
+    async def _replace(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+        await self.open()
+
+    async def _call(self, op: str, arguments: Mapping[str, Any]) -> Any:
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            raise SlotLost("a grader was asked before it was started")
+        try:
+            process.stdin.writelines(wire.encode({"op": op, "arguments": dict(arguments)}))
+            await process.stdin.drain()
+            while True:
+                message = await _receive(process.stdout)
+                if message["event"] != "progress":
+                    break
+                if self._report is not None:
+                    self._report(message["done"], message["total"], message["what"])
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            code = await process.wait()
+            raise SlotLost(f"a grader ended with exit code {code} while it did `{op}`") from error
+        if message["event"] == "task":
+            raise TaskError(message["message"])
+        if message["event"] == "world":
+            raise WorldError(message["message"])
+        return message["value"]
+
+
+class _PriorityPool:
+    """Lends slots; of those that wait, the lowest priority number is served first."""
+
+    def __init__(self, slots: list[LocalSlot]) -> None:
+        self._idle = list(slots)
+        self._waiting: list[tuple[int, int, asyncio.Future[LocalSlot]]] = []
+        self._arrivals = 0
+
+    async def take(self, priority: int) -> LocalSlot:
+        if self._idle:
+            return self._idle.pop()
+        future: asyncio.Future[LocalSlot] = asyncio.get_running_loop().create_future()
+        self._arrivals += 1
+        heapq.heappush(self._waiting, (priority, self._arrivals, future))
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self.give(future.result())
+            raise
+
+    def give(self, slot: LocalSlot) -> None:
+        while self._waiting:
+            _, _, future = heapq.heappop(self._waiting)
+            if not future.done():
+                future.set_result(slot)
+                return
+        self._idle.append(slot)
+
+
+async def _receive(pipe: asyncio.StreamReader) -> Any:
+    """Read one tree from a grader, which is ours: its frames are trusted to be frames."""
+    prefix = await pipe.readexactly(wire.PREFIX_BYTES)
+    size = wire.frame_bytes(prefix)
+    if size is None or size > MAX_MESSAGE_BYTES:
+        raise SlotLost("a grader answered with something that is no frame")
+    return wire.decode(prefix + await pipe.readexactly(size - wire.PREFIX_BYTES))
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    # `-P` keeps a `sandbox.py` in the working folder from shadowing ours; ours is named instead.
+    home = str(Path(__file__).resolve().parent.parent)
+    return {**kept, **ONE_THREAD, "PYTHONPATH": home, "PYTHONHASHSEED": "0"}

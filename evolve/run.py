@@ -1,0 +1,281 @@
+"""One search as an ask/tell object: it hands out steps, takes results, and tells them in order.
+
+Its state is a fold over told rows. Nothing is believed before the archive has it; opening a run
+again after any kill is the same fold, and goes on as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from archive import queries
+from archive.journal import Journal
+from archive.records import Evaluation, Kind, RunRecord, Step
+from archive.store import Archive
+from evolve.config import RunLimits, SearchSettings
+from evolve.errors import UsageError
+from evolve.grid import Grid
+from evolve.loader import Task
+from evolve.operators.base import Operator, ParentProgram
+from evolve.program import count_nodes, program_id
+from evolve.randomness import step_rng
+from evolve.selection import ask
+from evolve.state import State, fold, tell
+
+STAGE = "train"
+BLOCK = 0
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A step to be worked on, and the snapshot that its work may see.
+
+    step: its row so far; what the row already has need not be done again.
+    """
+
+    step: Step
+    snapshot: State
+    rng_seed: int
+
+    @property
+    def n(self) -> int:
+        return self.step.n
+
+    @property
+    def parents(self) -> tuple[ParentProgram, ...]:
+        """The parents as the snapshot knows them, the one to change first."""
+        return tuple(_parent(self.snapshot, n) for n in self.step.parents)
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """Give the generator of one purpose of this step."""
+        return step_rng(self.rng_seed, self.n, purpose)
+
+
+class Run:
+    """A search that is open for writing; made by `evolve.open_run` and `evolve.resume_run`.
+
+    Laws: `ask` hands every step out once, lowest first; tells happen in the order of numbers
+    (order "step") or as steps finish ("arrival"), each in one transaction with all that follows
+    from it; limits on steps and evaluations are counted at tell, so any number of workers ends at
+    the same step.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        archive: Archive,
+        journal: Journal,
+        operators: Mapping[str, Operator],
+        *,
+        model: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        record = journal.run
+        self.task, self.archive, self.journal = task, archive, journal
+        self.settings = SearchSettings.model_validate(record.settings["search"])
+        self.operators, self.model = operators, model
+        self.limits = RunLimits(**record.limits)
+        self.initial: list[tuple[str, str]] = [(n, s) for n, s in record.settings["initial"]]
+        self._clock, self._opened, self._seconds_before = clock, clock(), record.seconds
+        self._open: dict[int, Step] = {}
+        self._handed_out: set[int] = set()
+        self._finished: dict[int, Evaluation | None] = {}
+        self._snapshots: dict[int, State] = {}
+        self.state = self._fold()
+
+    @property
+    def record(self) -> RunRecord:
+        return self.journal.run
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of this run, all sittings together."""
+        return self._seconds_before + self._clock() - self._opened
+
+    @property
+    def over(self) -> str | None:
+        """Which limit has ended the run; None while there is more to do."""
+        if self.limits.steps is not None and self.state.told >= self.limits.steps:
+            return "steps"
+        if self.limits.evaluations is not None and self.state.evaluations >= self.limits.evaluations:
+            return "evaluations"
+        return None
+
+    @property
+    def out_of_time(self) -> bool:
+        return self.limits.hours is not None and self.seconds >= self.limits.hours * 3600
+
+    def ask(self) -> Assignment | None:
+        """Hand out the lowest step that waits; None when none does (tell first, or `over`)."""
+        waiting = [n for n in self._open if n not in self._handed_out]
+        if not waiting or self.over:
+            return None
+        step = self._open[min(waiting)]
+        self._handed_out.add(step.n)
+        return Assignment(step, self._snapshots[step.asked_after], self.record.rng_seed)
+
+    def tell(self, assignment: Assignment, program: str, evaluation: Evaluation) -> list[Step]:
+        """Give in a program and its evaluation, made by whatever means.
+
+        program: source. evaluation: of it on the train block; its task, world and program are
+        filled in. Gives the steps that were told, this one or others that waited for it.
+        """
+        n, identity = assignment.n, program_id(program)
+        evaluation = replace(
+            evaluation,
+            task=self.task.digest,
+            world=self.record.world,
+            stage=STAGE,
+            block=BLOCK,
+            program=identity,
+        )
+        self.journal.written(n, source=program, program=identity, nodes=count_nodes(program))
+        facts = {"status": evaluation.status.value, "reason": evaluation.reason}
+        self.journal.ran(n, facts, outputs_digest=evaluation.outputs_digest)
+        kept = self.journal.evaluated(n, evaluation, graded=True)
+        step = replace(
+            assignment.step,
+            source=program,
+            program=identity,
+            ran=facts,
+            outputs_digest=evaluation.outputs_digest,
+            evaluation=kept.id,
+        )
+        self.finish(step, kept)
+        return self.tell_ready()
+
+    def finish(self, step: Step, evaluation: Evaluation | None) -> None:
+        """Take a step whose row is complete; it is told when its turn comes."""
+        self._open[step.n] = step
+        self._finished[step.n] = evaluation
+
+    def tell_ready(self) -> list[Step]:
+        """Tell every finished step whose turn has come; give them as told."""
+        told = []
+        while not self.over and (n := self._next()) is not None:
+            told.append(self._tell(n))
+        return told
+
+    def give_back(self, n: int) -> None:
+        """Let a step that was handed out and not finished be handed out again."""
+        self._handed_out.discard(n)
+
+    def close(self, stop_reason: str) -> None:
+        """Write down why the run stopped, and let it go."""
+        self.journal.finish(stop_reason, self.seconds)
+        self.journal.close()
+
+    def extend(self, limits: RunLimits) -> None:
+        """Give the run new limits and ask what is due under them."""
+        self.journal.reopen(limits.record())
+        self.limits = limits
+
+    # --- telling ---
+
+    def _next(self) -> int | None:
+        """Give the step to tell next: the lowest number, or in arrival order the first finished."""
+        if self.settings.order == "arrival":
+            return next(iter(self._finished), None)
+        lowest = min(self._open, default=None)
+        return lowest if lowest in self._finished else None
+
+    def _tell(self, n: int) -> Step:
+        step, evaluation = self._open[n], self._finished[n]
+        nodes = count_nodes(step.source) if step.program and step.source else 0
+        verdict = tell(self.state, step, evaluation, nodes)
+        asks = self._due_steps(verdict.state, known=())
+        self.journal.tell(verdict.step, elites=verdict.cells, asks=asks, seconds=self.seconds)
+        # The archive first: only now does this process believe it.
+        self.state = verdict.state
+        del self._open[n], self._finished[n]
+        self._handed_out.discard(n)
+        self._open |= {asked.n: asked for asked in asks}
+        self._remember(verdict.state)
+        return verdict.step
+
+    # --- asking ---
+
+    def _fold(self) -> State:
+        """Fold the told rows, and ask every step that is due without a row."""
+        told = list(queries.told_steps(self.archive, self.record.id))
+        self._open = {s.n: s for s in queries.untold_steps(self.archive, self.record.id)}
+        evaluations = queries.evaluations(self.archive, self.record.id)
+        nodes = queries.program_nodes(self.archive, self.record.id)
+        known = {step.n for step in told} | self._open.keys()
+        state = State(Grid(self.task.spec.measures, self.settings.depth))
+        asks: list[Step] = []
+        for k in range(len(told) + 1):
+            self._snapshots[k] = state
+            asks += self._due_steps(state, known)
+            if k < len(told):
+                step = told[k]
+                evaluation = None if step.evaluation is None else evaluations[step.evaluation]
+                state = fold(state, step, evaluation, nodes.get(step.program or "", 0))
+        if asks:
+            self.journal.ask(asks)
+            self._open |= {step.n: step for step in asks}
+        self._remember(state)
+        return state
+
+    def _remember(self, state: State) -> None:
+        """Keep this state, and of the older ones those that untold steps were asked from."""
+        needed = {step.asked_after for step in self._open.values()}
+        self._snapshots = {k: s for k, s in self._snapshots.items() if k in needed}
+        self._snapshots[state.told] = state
+
+    def _due_steps(self, state: State, known: Collection[int]) -> list[Step]:
+        """Ask the steps that are due when `state.told` are told and that have no row yet."""
+        steps = (self._ask(state, n) for n in self._due(state.told) if n not in known)
+        return [step for step in steps if step is not None]
+
+    def _due(self, told: int) -> range:
+        """Give the numbers of the steps to ask at this point, the same in both orders.
+
+        All initial programs at 0; once they are told, so many that `lookahead` are asked and not
+        told.
+        """
+        first = len(self.initial)
+        last = told + self.record.lookahead
+        if told == 0:
+            due = range(first)
+        elif told == first:
+            due = range(first, last)
+        else:
+            due = range(last - 1, last) if told > first else range(0)
+        return due if self.limits.steps is None else range(due.start, min(due.stop, self.limits.steps))
+
+    def _ask(self, state: State, n: int) -> Step | None:
+        """Decide step n from a state; None when nothing in it could be a parent."""
+        if n < len(self.initial):
+            return Step(n, state.told, Kind.INITIAL, operator="initial")
+        offers = {name: (op.share, op.num_parents) for name, op in self.operators.items()}
+        rng = step_rng(self.record.rng_seed, n, "ask")
+        choice = ask(state, self.settings.parents, offers, rng)
+        if choice is None:
+            return None
+        model = self.model if self.operators[choice.operator].uses_model else None
+        return Step(n, state.told, Kind.SEARCH, choice.operator, model, choice.parents)
+
+    def raise_if_barren(self) -> None:
+        """Raises: UsageError if no initial program can be a parent, with what befell the first."""
+        if self._open or self.over or self.state.best:
+            return
+        first = self.state.step(0)
+        why = f"the first is {first.step.status}: {first.step.reason}" if first else "there are none"
+        raise UsageError(
+            f"none of the {len(self.initial)} initial programs of {self.task.name} is valid; {why}. "
+            f"`evolve check {self.task.name}` tells more"
+        )
+
+
+def _parent(snapshot: State, n: int) -> ParentProgram:
+    told = snapshot.step(n)
+    assert told is not None
+    assert told.step.source is not None
+    assert told.fitness is not None
+    scores = told.evaluation.scores if told.evaluation else {}
+    return ParentProgram(n, told.step.source, told.fitness, scores, snapshot.tuned(n))

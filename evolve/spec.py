@@ -1,0 +1,132 @@
+"""task.toml: what a task declares about itself, read and checked."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from evolve.errors import TaskError
+
+FORM = r"^(exact|set|ranking|mask|table|trace|float:\d+|topk:\d+)$"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Measure(_Strict):
+    """One axis of the grid: a measure with its fixed range, cut into equal bins."""
+
+    name: str
+    range: tuple[float, float]
+    bins: int = Field(ge=1, le=100)
+    about: str = ""
+
+    @field_validator("range")
+    @classmethod
+    def _lower_first(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not value[0] < value[1]:
+            raise ValueError(f"range is {list(value)}: write the lower bound first")
+        return value
+
+
+class Budget(_Strict):
+    """What one call of a candidate may use.
+
+    cpu_s: CPU seconds, at least 20 times the slowest baseline. wall_s: four times that unless
+    given. memory_mb, result_mb, output_kb, file_mb: sizes. tasks: processes and threads.
+    """
+
+    cpu_s: float = Field(default=5.0, gt=0)
+    wall_s: float | None = Field(default=None, gt=0)
+    memory_mb: int = Field(default=1024, ge=64)
+    tasks: int = Field(default=1, ge=1)
+    file_mb: int = Field(default=0, ge=0)
+    result_mb: int = Field(default=16, ge=1)
+    output_kb: int = Field(default=64, ge=1)
+
+
+class Block(_Strict):
+    """A building block that `insert` may put into a program.
+
+    gives: "score" (a float per item, higher is better to choose), "mask" (a bool per item),
+        "select" (a whole choice from weights) or "view" (another description of the items).
+    source: a module with imports, helpers and one function `name`, whose parameters are named
+        like the entry point's (or "w", the weights, for "select").
+    cost: CPU cost of a call relative to a cheap block.
+    """
+
+    name: str
+    gives: Literal["score", "mask", "select", "view"]
+    source: str
+    deterministic: bool = True
+    cost: float = 1.0
+
+
+class TaskSpec(_Strict):
+    """The whole of task.toml.
+
+    entry: the function (or class) that a candidate defines. rng: it is also given `rng=`.
+    preload, imports: modules held by the warm process; modules that a candidate may import.
+    probes: what a hit of the functional hash means: "predict", "trust" or "exact".
+    canonical: the form in which outputs are compared: "exact", "set", "float:BITS", ...
+    qd_offset: subtracted from a fitness in the QD score. delta_min: the smallest difference on
+        `test` that counts. dims: names for axes of the inputs, `N = "pool.y[0]"` being axis 0 of
+        public["pool"]["y"] and `k = "k"` a plain integer; all different on the first probe.
+    settings: the task's own options with their defaults, whose types they keep.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    about: str
+    family: str = "own"
+    entry: str
+    rng: bool = False
+    preload: tuple[str, ...] = ("numpy",)
+    imports: tuple[str, ...] = ("numpy", "math", "collections", "heapq", "itertools", "functools")
+    max_source_bytes: int = Field(default=30_000, ge=100)
+    probes: Literal["predict", "trust", "exact"] = "predict"
+    canonical: str = Field(default="exact", pattern=FORM)
+    qd_offset: float = 0.0
+    delta_min: float = 0.0
+    limits: Budget = Budget()
+    measures: tuple[Measure, ...] = Field(min_length=2)
+    settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    dims: dict[str, str] = Field(default_factory=dict)
+    block: tuple[Block, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> TaskSpec:
+        for what, names in (
+            ("measures", [measure.name for measure in self.measures]),
+            ("block", [block.name for block in self.block]),
+        ):
+            twice = {name for name in names if names.count(name) > 1}
+            if twice:
+                raise ValueError(f"{what}: the name {sorted(twice)[0]!r} stands twice")
+        return self
+
+
+def read_spec(path: Path) -> TaskSpec:
+    """Read and check a task.toml. Raises: TaskError naming every key that is wrong."""
+    try:
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TaskError(f"{path}: cannot be read ({error.strerror}); a task needs it") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TaskError(f"{path}: not TOML: {error}") from error
+    try:
+        return TaskSpec.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{path}: {_place(item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise TaskError("\n".join(lines)) from error
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """Write a place in the file as people do: `measures[1].range`."""
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text or "the file"

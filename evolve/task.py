@@ -1,0 +1,174 @@
+"""What a task's author imports, and all that a task may import of ours.
+
+A task is a folder whose `task.py` defines two functions (and may define a third):
+
+    def instances(split, settings, block=0): ...      # yields Instance
+    def grade(instance, output): ...                  # returns Grade, or raises Invalid
+    def grade_many(instances, outputs): ...           # optional, equal to grade, one by one
+
+`task.py` runs outside the wall, in the grader process only. A candidate sees `Instance.public`
+and nothing else of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Artefacts", "Grade", "Instance", "Invalid", "Progress", "cached", "progress", "rng"]
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One problem of a task.
+
+    name: unique within a task, and the same in every process (`train-0-3`).
+    public: what crosses the wall, a tree of arrays and plain values; the arguments of the entry
+        point. One array that several instances share is sent once.
+    private: what never does (labels, evaluation data, seeds).
+    groups: subgroups that results are shown by, such as {"regime": "hard", "budget": "5 %"}.
+    """
+
+    name: str
+    public: Mapping[str, Any]
+    private: Mapping[str, Any] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What the grader says of one output.
+
+    score: higher is better; a finite float.
+    measures: the coordinates of behaviour that task.toml declares, and any others worth logging.
+    feedback: what a person or a model should know about this output.
+    """
+
+    score: float
+    measures: Mapping[str, float] = field(default_factory=dict)
+    feedback: str = ""
+
+
+class Invalid(Exception):  # noqa: N818 - the word of the design: a verdict, not an error of ours
+    """The output is not an answer (wrong shape, not finite, out of range); say why."""
+
+
+def rng(*names: object) -> np.random.Generator:
+    """Give the generator that belongs to these names: equal names, equal numbers, on any machine.
+
+    Use it for everything random in a task: `rng(split, block, i)`. The task's name and settings do
+    not enter, so two tasks with equal names draw alike.
+    """
+    text = "\x1f".join(str(name) for name in names)
+    digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest, "big")))
+
+
+@dataclass(frozen=True)
+class Artefacts:
+    """Expensive arrays, kept on disk and read through memory maps.
+
+    public: may be given to candidates; private: must not be.
+    """
+
+    public: Mapping[str, np.ndarray]
+    private: Mapping[str, np.ndarray]
+
+
+_progress: contextvars.ContextVar[Progress | None] = contextvars.ContextVar(
+    "evolve_task_progress", default=None
+)
+_digest: contextvars.ContextVar[str] = contextvars.ContextVar("evolve_task_digest", default="")
+
+
+def progress(done: int, total: int, what: str) -> None:
+    """Report long work on artefacts; whoever waits draws the bar. `done` and `total` are counts."""
+    report = _progress.get()
+    if report is not None:
+        report(done, total, what)
+
+
+def cached(
+    settings: Any, build: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]], *, name: str
+) -> Artefacts:
+    """Build arrays once per (code of the task, settings, name) and keep them on disk.
+
+    settings: what the artefacts depend on; anything that `json` can write, or the task's settings.
+    build: gives (public, private), two dicts of arrays; called only when nothing is kept yet.
+    name: of the artefact, such as "pool-train-0-3"; part of the key.
+
+    The folder is `$XDG_CACHE_HOME/evolve` (`~/.cache/evolve`). A second builder waits for the
+    first. What is kept can be deleted at any time.
+    """
+    folder = cache_folder() / "artefacts" / _key(settings, name)
+    if not folder.is_dir():
+        with _only_builder(folder):
+            if not folder.is_dir():
+                _store(folder, *build())
+    return Artefacts(public=_load(folder / "public"), private=_load(folder / "private"))
+
+
+def cache_folder() -> Path:
+    """Give the folder under which everything rebuildable is kept."""
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(home).expanduser() / "evolve"
+
+
+@contextlib.contextmanager
+def grading(digest: str, report: Progress | None) -> Iterator[None]:
+    """Set what `cached` and `progress` belong to while a task's own code runs."""
+    tokens = _digest.set(digest), _progress.set(report)
+    try:
+        yield
+    finally:
+        _digest.reset(tokens[0])
+        _progress.reset(tokens[1])
+
+
+def _key(settings: Any, name: str) -> str:
+    plain = settings if isinstance(settings, (dict, list, str, int, float)) else vars(settings)
+    text = json.dumps([_digest.get(), plain, name], sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@contextlib.contextmanager
+def _only_builder(folder: Path) -> Iterator[None]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _store(folder: Path, public: Mapping[str, Any], private: Mapping[str, Any]) -> None:
+    """Write beside the final place and rename, so that a kill leaves no half artefact."""
+    work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+    try:
+        for part, arrays in (("public", public), ("private", private)):
+            (work / part).mkdir()
+            for key, array in arrays.items():
+                np.save(work / part / f"{key}.npy", np.asarray(array), allow_pickle=False)
+        work.rename(folder)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+
+
+def _load(folder: Path) -> dict[str, np.ndarray]:
+    return {
+        path.stem: np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        for path in sorted(folder.glob("*.npy"))
+    }

@@ -1,0 +1,261 @@
+"""The walk of one step: written, screened, recognised, run behind the wall, graded.
+
+What the step's row already has is skipped, so a walk cut off anywhere goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from archive import queries
+from archive.records import Evaluation, Kind, Status, Step
+from evolve.desk import JournaledDesk
+from evolve.errors import EvolveError, Unparsable, Unwritten
+from evolve.executor import Executor, Probed, Ran, Slot, SlotLost, evaluation_of
+from evolve.models import Model
+from evolve.program import count_nodes, program_id
+from evolve.run import BLOCK, STAGE, Assignment, Run
+from evolve.screen import screen
+
+# Outputs wait in the slot that made them; if it is lost before they are graded, they are made
+# again, so many times.
+MAX_LOST_SLOTS = 2
+# Drafts of one program ask the same thing each time; so many answers are kept at hand.
+MAX_DRAFTS = 256
+# Statuses that are this program's own fault, on any machine: they may be served to others.
+SERVED = {"ok": Status.OK, "invalid": Status.INVALID, "crashed": Status.CRASHED}
+
+
+class Stopped(EvolveError):
+    """The run is stopping: nothing new is started. The step waits for `evolve resume`."""
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """Work under way that others wait for instead of doing it too."""
+
+    landed: asyncio.Event
+
+
+class Worker:
+    """Does the work of steps, many at a time; slots are lent to the lowest step first."""
+
+    def __init__(self, run: Run, executor: Executor, model: Model | None = None) -> None:
+        self.run, self.executor, self.model = run, executor, model
+        self.stopping = False
+        self._block: dict[str, Any] = {
+            "task": run.task.digest,
+            "world": run.record.world,
+            "stage": STAGE,
+            "block": BLOCK,
+        }
+        self._flights: dict[tuple[str, str], _Flight] = {}
+        self._drafts: dict[tuple[str, str], Any] = {}
+
+    async def work(self, assignment: Assignment) -> None:
+        """Bring a step to where it can be told. Raises: Stopped; WorldError; TaskError."""
+        step = await self._write(assignment)
+        evaluation = None
+        if step.status is None and assignment.snapshot.program(step.program or "") is None:
+            step, evaluation = await self._evaluate(step)
+        # A program that the snapshot knows needs no process: tell will find the step it equals.
+        self.run.finish(step, evaluation)
+
+    # --- write ---
+
+    async def _write(self, assignment: Assignment) -> Step:
+        step = assignment.step
+        if step.source is not None or step.status is not None:
+            return step
+        try:
+            source = await self._source(assignment)
+        except Unwritten as error:
+            return self._refused(step, None, Status.UNWRITTEN, str(error))
+        try:
+            screen(source, self.run.task.spec)
+            identity, nodes = program_id(source), count_nodes(source)
+        except Unparsable as error:
+            return self._refused(step, source, Status.INVALID, str(error))
+        self.run.journal.written(step.n, source=source, program=identity, nodes=nodes)
+        return replace(step, source=source, program=identity)
+
+    async def _source(self, assignment: Assignment) -> str:
+        step = assignment.step
+        if step.kind is Kind.INITIAL:
+            return self.run.initial[step.n][1]
+        desk = JournaledDesk(self.run, assignment, self._drafter(step.n), self.model)
+        return await self.run.operators[step.operator].write(desk)
+
+    def _refused(self, step: Step, source: str | None, status: Status, reason: str) -> Step:
+        self.run.journal.written(step.n, source=source, status=status, reason=reason)
+        return replace(step, source=source, status=status, reason=reason)
+
+    def _drafter(self, priority: int) -> Any:
+        async def draft(source: str, observe: str) -> Any:
+            key = (source, observe)
+            if key not in self._drafts:
+                async with self._slot(priority) as slot:
+                    value = await slot.draft(source, observe)
+                if len(self._drafts) >= MAX_DRAFTS:
+                    del self._drafts[next(iter(self._drafts))]
+                self._drafts[key] = value
+            return self._drafts[key]
+
+        return draft
+
+    # --- run and grade ---
+
+    async def _evaluate(self, step: Step) -> tuple[Step, Evaluation | None]:
+        """Find what is known of the step's program, or find it out; one holder per program."""
+        assert step.program is not None
+        lost = 0
+        while True:
+            known = self._known(step)
+            if known is not None:
+                return known
+            async with self._slot(step.n) as slot:
+                flight = self._flights.get(("program", step.program))
+                if flight is None:
+                    try:
+                        with self._holding("program", step.program):
+                            return await self._run_and_grade(step, slot)
+                    except _NeedsQuiet:
+                        pass
+                    except SlotLost:
+                        lost += 1
+                        if lost > MAX_LOST_SLOTS:
+                            raise
+                        continue
+            if flight is not None:
+                await flight.landed.wait()
+                continue
+            # The second chance of a time-out: alone on the machine, before the verdict.
+            async with self.executor.alone() as slot:
+                self._raise_if_stopping()
+                with self._holding("program", step.program):
+                    return await self._run_and_grade(step, slot, alone=True)
+
+    def _known(self, step: Step) -> tuple[Step, Evaluation | None] | None:
+        """Take what the archive knows: this step's own verdict, or any run's evaluation."""
+        if step.ran is not None and step.ran["status"] not in SERVED:
+            return step, None
+        assert step.program is not None
+        found = queries.find_evaluation(
+            self.run.archive, **self._block, program=step.program
+        )
+        if found is None:
+            return None
+        if step.ran is None:
+            facts = {"status": found.status.value, "reason": found.reason, "served": True}
+            self.run.journal.ran(step.n, facts, outputs_digest=found.outputs_digest)
+            step = replace(step, ran=facts, outputs_digest=found.outputs_digest)
+        return self._kept(step, found, graded=False)
+
+    async def _run_and_grade(
+        self, step: Step, slot: Slot, alone: bool = False
+    ) -> tuple[Step, Evaluation | None]:
+        assert step.source is not None
+        probed = await slot.probe(step.source)
+        ran = await slot.run(step.source, STAGE, BLOCK)
+        if ran.status == "timeout" and not alone and self.executor.num_slots > 1:
+            raise _NeedsQuiet
+        step = self._keep_ran(step, ran, probed)
+        if ran.status not in SERVED:
+            return step, None
+        if ran.outputs_digest is None or ran.token is None:
+            quality = {"status": SERVED[ran.status], "reason": ran.reason}
+            return self._kept(step, self._evaluation(step, ran, quality), graded=False)
+        return await self._grade(step, ran, slot)
+
+    async def _grade(self, step: Step, ran: Ran, slot: Slot) -> tuple[Step, Evaluation | None]:
+        """Grade outputs, or take the grade of equal outputs; one holder per outputs digest."""
+        assert ran.outputs_digest is not None
+        assert ran.token is not None
+        while self.run.settings.share_grades:
+            twin = queries.find_digest(
+                self.run.archive, **self._block, outputs_digest=ran.outputs_digest
+            )
+            if twin is not None:
+                return self._kept(step, self._evaluation(step, ran, _quality(twin)), graded=False)
+            flight = self._flights.get(("digest", ran.outputs_digest))
+            if flight is None:
+                break
+            # Its holder has a slot in hand and waits for nobody, so this ends.
+            await flight.landed.wait()
+        with self._holding("digest", ran.outputs_digest):
+            quality = await slot.grade(ran.token)
+            quality["status"] = Status(quality["status"])
+            return self._kept(step, self._evaluation(step, ran, quality), graded=True)
+
+    def _keep_ran(self, step: Step, ran: Ran, probed: Probed) -> Step:
+        behaviour = None if probed.behaviour is None else (probed.behaviour, probed.record)
+        self.run.journal.ran(
+            step.n, ran.facts(), outputs_digest=ran.outputs_digest, behaviour=behaviour
+        )
+        return replace(
+            step,
+            ran=ran.facts(),
+            outputs_digest=ran.outputs_digest,
+            behaviour=probed.behaviour,
+        )
+
+    def _kept(
+        self, step: Step, evaluation: Evaluation, *, graded: bool
+    ) -> tuple[Step, Evaluation]:
+        """Write an evaluation; the row that stands is the one to believe."""
+        standing = self.run.journal.evaluated(step.n, evaluation, graded=graded)
+        return replace(step, evaluation=standing.id), standing
+
+    def _evaluation(self, step: Step, ran: Ran, quality: Mapping[str, Any]) -> Evaluation:
+        assert step.program is not None
+        return evaluation_of(ran, quality, **self._block, program=step.program)
+
+    # --- slots and holders ---
+
+    @asynccontextmanager
+    async def _slot(self, priority: int) -> AsyncIterator[Slot]:
+        async with self.executor.slot(priority) as slot:
+            self._raise_if_stopping()
+            yield slot
+
+    def _raise_if_stopping(self) -> None:
+        if self.stopping:
+            raise Stopped("stopping: what waits for a slot is left for `evolve resume`")
+
+    def _holding(self, kind: str, key: str) -> _Holding:
+        return _Holding(self._flights, (kind, key))
+
+
+class _NeedsQuiet(Exception):  # noqa: N818 - a way on, not an error
+    """A time-out on a busy machine says little: run again, alone."""
+
+
+class _Holding:
+    """Holds a key while its work is under way; whoever waits for it looks again afterwards."""
+
+    def __init__(self, flights: dict[tuple[str, str], _Flight], key: tuple[str, str]) -> None:
+        self._flights, self._key = flights, key
+
+    def __enter__(self) -> None:
+        self._flights[self._key] = _Flight(asyncio.Event())
+
+    def __exit__(self, *_: object) -> None:
+        self._flights.pop(self._key).landed.set()
+
+
+def _quality(twin: Evaluation) -> dict[str, Any]:
+    """Give the fields of an evaluation that equal outputs share."""
+    return {
+        "status": twin.status,
+        "reason": twin.reason,
+        "fitness": twin.fitness,
+        "n": twin.n,
+        "se": twin.se,
+        "scores": twin.scores,
+        "measures": twin.measures,
+        "feedback": twin.feedback,
+    }

@@ -1,0 +1,302 @@
+"""A Sandbox: one warm process, asked to run one job at a time.
+
+Used from one thread. Open it from the main thread, or from one that lives as long as the sandbox:
+the kernel ends the warm process when the thread that started it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, NamedTuple, Self
+
+from sandbox import wire
+from sandbox.job import MB, Job, Limits, Outcome, SandboxError, Status
+from sandbox.levels import Level, choose
+from sandbox.walls import Wall, wall
+
+_RESTARTS = 2  # times that one job may find the warm process dead before the world is called broken
+_START_S = 120.0  # to import what is preloaded, on a slow disk
+_GRACE_S = 60.0  # beyond the wall limit, before a silent warm process is called broken
+_CLOSE_S = 5.0  # to end by itself when its pipe is closed
+_STATUSES: tuple[Status, ...] = ("ok", "invalid", "crashed", "over_limit")  # that a report may say
+_MAX_REASON = 4000  # characters
+
+# one thread everywhere, so that a fork cannot hang and results do not depend on the cores
+_ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "MKL_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+}
+
+
+class _WarmDied(Exception):
+    """The warm process ended by itself, or was ended by someone."""
+
+
+class _Process(NamedTuple):
+    """A running warm process. errors: what it wrote to standard error."""
+
+    popen: subprocess.Popen[bytes]
+    requests: int
+    replies: int
+    errors: IO[bytes]
+
+
+class Sandbox:
+    """Runs jobs behind the wall. Make one with `Sandbox.open`, close it or use it in a `with`.
+
+    level: the level that jobs run at.
+
+    Laws: `run` gives an Outcome whatever the candidate does, within its limits; no job can see or
+    change anything of another; nothing of a job lives after its Outcome; nothing of the sandbox
+    lives after `close`, or after the end of the process that opened it.
+    """
+
+    def __init__(
+        self,
+        level: Level,
+        preload: Sequence[str],
+        harness: str | None,
+        limits: Limits,
+    ) -> None:
+        self.level: Level = level
+        self.limits = limits
+        self._preload = list(preload)
+        self._harness = harness
+        self._inputs: list[dict[str, Any]] = []
+        self._process: _Process | None = None
+        self._closed = False
+        self._scratch = tempfile.mkdtemp(prefix="sandbox-")
+
+    @classmethod
+    def open(
+        cls,
+        *,
+        level: str = "auto",
+        min_level: str = "weak",
+        preload: Sequence[str] = ("numpy",),
+        inputs: Mapping[str, Mapping[str, Any]] | None = None,
+        harness: str | None = None,
+        limits: Limits | None = None,
+    ) -> Self:
+        """Start a warm process.
+
+        level: one of `sandbox.LEVELS`, or "auto" for the strongest that this machine has.
+        min_level: refuse to go below it. preload: modules that it imports beforehand.
+        inputs: trees of arrays and plain values by name, each the arguments of an entry point.
+        harness: source of a module with `call(candidate, public, rng) -> output`, run in the
+            child in place of `entry(**public)`; `candidate` is the entry point itself.
+        Raises: SandboxError when the level or a module cannot be had.
+        """
+        box = cls(choose(level, min_level), preload, harness, limits or Limits())
+        try:
+            box._start()
+            box.add_inputs(inputs or {})
+        except BaseException:
+            box.close()
+            raise
+        return box
+
+    def add_inputs(self, inputs: Mapping[str, Mapping[str, Any]]) -> None:
+        """Preload more trees. An array that several of them share is sent and held once.
+
+        Raises: SandboxError when a name is taken or a tree cannot cross the wire.
+        """
+        taken = [name for name in inputs if self._knows(name)]
+        if taken:
+            raise SandboxError(f"an input named {taken[0]!r} is preloaded already")
+        if not inputs:
+            return
+        more = {name: dict(tree) for name, tree in inputs.items()}
+        try:
+            self._ask_alive({"inputs": more}, _START_S)
+        except wire.WireError as error:
+            raise SandboxError(f"inputs: {error}") from error
+        self._inputs.append(more)
+
+    def run(self, job: Job) -> Outcome:
+        """Run one candidate to its end.
+
+        Raises: SandboxError when the world is broken, or there is no such input.
+        """
+        if not self._knows(job.input):
+            raise SandboxError(f"no input named {job.input!r} is preloaded: use add_inputs")
+        try:
+            job.source.encode()
+        except UnicodeEncodeError:
+            return Outcome("invalid", None, "the source is not text", "", 0.0, 0.0, 0, self.level)
+        facts, report = self._ask_alive({"job": asdict(job)}, self.limits.wall_s + _GRACE_S)
+        told = facts["verdict"]
+        status, reason, value = (*told, None) if told else _verdict(report, self.limits)
+        return Outcome(
+            status=status,
+            value=value,
+            reason=reason,
+            stdout=facts["stdout"].decode(errors="replace"),
+            wall_s=facts["wall_s"],
+            cpu_s=facts["cpu_s"],
+            max_rss_bytes=facts["max_rss_bytes"],
+            level=self.level,
+        )
+
+    def close(self) -> None:
+        """End the warm process and whatever it runs. Closing twice is fine."""
+        self._closed = True
+        self._abandon()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _knows(self, name: str) -> bool:
+        return any(name in inputs for inputs in self._inputs)
+
+    def _ask_alive(self, request: dict[str, Any], timeout_s: float) -> tuple[Any, memoryview]:
+        """Ask the warm process, starting it again when it is dead."""
+        if self._closed:
+            raise SandboxError("this sandbox is closed: open another one")
+        for _ in range(1 + _RESTARTS):
+            try:
+                return _ask(self._process or self._start(), request, timeout_s)
+            except _WarmDied as error:
+                died = error
+                self._abandon()
+            except (SandboxError, wire.WireError):
+                raise  # it said so itself, or was asked nothing: it still serves
+            except BaseException:  # interrupted between question and answer
+                self._abandon()
+                raise
+        raise SandboxError(f"the warm process died {1 + _RESTARTS} times over one request: {died}")
+
+    def _start(self) -> _Process:
+        """Start a warm process and give it everything that is preloaded."""
+        own = _own_path()
+        setting = {
+            "level": self.level,
+            "preload": self._preload,
+            "harness": self._harness,
+            "limits": asdict(self.limits),
+            "scratch": self._scratch,
+            "own_path": own,
+        }
+        Path(self._scratch).mkdir(mode=0o700, exist_ok=True)
+        self._process = process = _spawn(wall(self.level), self._scratch, own)
+        try:
+            for request in (setting, *({"inputs": inputs} for inputs in self._inputs)):
+                _ask(process, request, _START_S)
+        except _WarmDied as error:
+            self._abandon()
+            raise SandboxError(f"the warm process does not start: {error}") from error
+        except BaseException:
+            self._abandon()
+            raise
+        return process
+
+    def _abandon(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            _end(process)
+
+
+def _spawn(level: Wall, scratch: str, own: str | None) -> _Process:
+    """Start the warm process with nothing inherited but two pipes and a file for its errors."""
+    python = [sys.executable, "-P", "-s", "-m", "sandbox.warm", str(os.getpid())]
+    environment = {**_ENVIRONMENT, "HOME": scratch, "TMPDIR": scratch}
+    if own is not None:
+        environment["PYTHONPATH"] = own
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+    try:
+        popen = subprocess.Popen(
+            level.command(python),
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            cwd=scratch,
+            env=environment,
+            start_new_session=True,
+        )
+    except OSError as error:
+        errors.close()
+        raise SandboxError(f"the warm process does not start: {error}") from error
+    assert popen.stdin is not None and popen.stdout is not None
+    for pipe in (popen.stdin, popen.stdout):
+        wire.widen(pipe.fileno())
+    return _Process(popen, popen.stdin.fileno(), popen.stdout.fileno(), errors)
+
+
+def _own_path() -> str | None:
+    """Give the folder that holds this package, unless every Python here finds it by itself."""
+    own = str(Path(__file__).resolve().parents[1])
+    return None if own in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")) else own
+
+
+def _ask(process: _Process, request: dict[str, Any], timeout_s: float) -> tuple[Any, memoryview]:
+    """Send a request; give the reply and the raw report that follows it.
+
+    Raises: _WarmDied; SandboxError when it answers with a fault; WireError when the request
+    cannot be sent at all.
+    """
+    frame = wire.encode(request)
+    try:
+        wire.write_all(process.requests, frame)
+        reply = wire.receive(process.replies, timeout_s=timeout_s)
+        report = wire.receive_raw(process.replies, reply.get("report", 0), timeout_s)
+    except (wire.WireError, BrokenPipeError) as error:
+        raise _WarmDied(f"{error}; {_last_words(process)}") from error
+    if "fault" in reply:
+        raise SandboxError(reply["fault"])
+    return reply, report
+
+
+def _last_words(process: _Process) -> str:
+    """Give the end of what the warm process wrote to standard error."""
+    process.errors.seek(0)
+    return (
+        process.errors.read()[-_MAX_REASON:].decode(errors="replace").strip() or "it said nothing"
+    )
+
+
+def _end(process: _Process) -> None:
+    """Hang up, so that the warm process ends what it runs and itself; kill it if it does not."""
+    for pipe in (process.popen.stdin, process.popen.stdout):
+        if pipe is not None:
+            pipe.close()
+    try:
+        process.popen.wait(_CLOSE_S)
+    except subprocess.TimeoutExpired:
+        process.popen.kill()
+        process.popen.wait()
+    process.errors.close()
+
+
+def _verdict(report: memoryview, limits: Limits) -> tuple[Status, str, Any]:
+    """Read what a candidate says of itself: the first moment at which anyone believes any of it."""
+    try:
+        said = wire.decode(report, limits.result_mb * MB, wire.MAX_HEADER)
+    except wire.WireError as error:
+        return "crashed", f"the result is no frame of the wire: {error}", None
+    if type(said) is not dict or set(said) != {"kind", "reason", "value"}:
+        return "crashed", "the result is a frame that no candidate should write", None
+    if said["kind"] not in _STATUSES or type(said["reason"]) is not str:
+        return "crashed", "the result is a frame that no candidate should write", None
+    return said["kind"], said["reason"][:_MAX_REASON], said["value"]

@@ -1,0 +1,195 @@
+"""The forked child: becomes the candidate, calls it once, and reports what it gave.
+
+Nothing here is trusted once the candidate's source runs: it can replace any of it. So it reports
+only what the candidate may say of itself; limits and exits are judged by `sandbox.watch`.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import linecache
+import os
+import random
+import resource
+import signal
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from sandbox import kernel, wire
+from sandbox.job import MB, Job, Limits
+from sandbox.walls import Wall
+
+FILE = "<candidate>"  # name of the candidate in tracebacks
+HARNESS_FILE = "<harness>"
+STARTED = struct.Struct("<dd")  # first bytes of a report: monotonic clock, CPU seconds so far
+NEVER_STARTED = 70  # exit status when the child broke before the candidate's code: our fault
+
+_REPORT = 3  # the only descriptor above standard error
+_MAX_MESSAGE = 2000  # characters of an exception's message that are kept
+_MAX_FRAMES = 5  # innermost lines of the candidate that a reason shows
+
+Call = Callable[[Any, Mapping[str, Any], np.random.Generator], Any]
+
+
+class Pipes(NamedTuple):
+    """Writing ends that the child gets: its report, and what it prints."""
+
+    report: int
+    printed: int
+
+
+class Setting(NamedTuple):
+    """What is the same for all candidates of a warm process. data_bytes: its share of the limit."""
+
+    wall: Wall
+    limits: Limits
+    call: Call | None
+    scratch: str
+    data_bytes: int
+
+
+def become(job: Job, public: Mapping[str, Any], setting: Setting, pipes: Pipes) -> NoReturn:
+    """Turn this fresh fork into the candidate, report, and exit."""
+    try:
+        _leave_family(setting, pipes)
+        rng = _fix_randomness(job.rng_seed)
+        setting.wall.enclose_candidate(setting.limits, setting.data_bytes, time.process_time())
+        os.write(_REPORT, STARTED.pack(time.monotonic(), time.process_time()))
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(NEVER_STARTED)
+    kind, reason, value = _run(job, public, setting.call, rng)
+    _flush()
+    wire.write_all(_REPORT, _frame(kind, reason, value, setting.limits))
+    os._exit(0)
+
+
+def _leave_family(setting: Setting, pipes: Pipes) -> None:
+    """Keep nothing of the warm process but its memory: no session, signals, descriptors, folder."""
+    parent = os.getppid()
+    os.setsid()
+    kernel.end_with_parent(parent, signal.SIGKILL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(pipes.printed, 1)
+    os.dup2(pipes.printed, 2)
+    os.dup2(pipes.report, _REPORT, inheritable=False)
+    os.closerange(_REPORT + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+    os.chdir(setting.scratch)
+    sys.dont_write_bytecode = True
+    gc.enable()
+
+
+def _fix_randomness(rng_seed: int) -> np.random.Generator:
+    random.seed(rng_seed)
+    np.random.seed(rng_seed % 2**32)
+    return np.random.Generator(np.random.PCG64(rng_seed))
+
+
+def _run(
+    job: Job, public: Mapping[str, Any], call: Call | None, rng: np.random.Generator
+) -> tuple[str, str, Any]:
+    """Give kind ("ok", "invalid", "crashed", "over_limit"), reason and value."""
+    linecache.cache[FILE] = len(job.source), None, job.source.splitlines(keepends=True), FILE
+    module = ModuleType("candidate")
+    module.__file__ = FILE
+    sys.modules["candidate"] = module
+    try:
+        exec(compile(job.source, FILE, "exec"), module.__dict__)
+    except Exception as error:
+        return _failure(error, "invalid")
+    except BaseException as error:  # SystemExit and the like: it ended itself
+        return _failure(error, "crashed")
+    entry = module.__dict__.get(job.entry)
+    if not callable(entry):
+        what = "is not callable" if entry is not None else "is not defined"
+        return "invalid", f"{job.entry} {what}: the program must define it as a function", None
+    kind, reason, value = _call(entry, job, public, call, rng)
+    if job.observe is not None:
+        value = module.__dict__.get(job.observe)
+    return kind, reason, value
+
+
+def _call(
+    entry: Any, job: Job, public: Mapping[str, Any], call: Call | None, rng: np.random.Generator
+) -> tuple[str, str, Any]:
+    try:
+        if call is not None:
+            return "ok", "", call(entry, public, rng)
+        return "ok", "", entry(**public, **({"rng": rng} if job.pass_rng else {}))
+    except BaseException as error:
+        return _failure(error, "crashed")
+
+
+def _failure(error: BaseException, kind: str) -> tuple[str, str, None]:
+    """Say what happened; out of memory and too large a file are limits, not crashes."""
+    if isinstance(error, MemoryError):
+        _raise_memory_limit()
+        kind = "over_limit"
+        message = f"memory_mb: an allocation was refused ({_message(error)})"
+    elif isinstance(error, OSError) and error.errno == errno.EFBIG:
+        kind = "over_limit"
+        message = f"file_mb: a write was refused ({_message(error)})"
+    else:
+        message = _message(error)
+    return kind, "\n".join([message, *_lines(error)]), None
+
+
+def _raise_memory_limit() -> None:
+    """Use what the hard limit leaves for reporting."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+
+
+def _message(error: BaseException) -> str:
+    name = type(error).__name__
+    if isinstance(error, SyntaxError):
+        return f"{name}: {error.msg} (line {error.lineno})"
+    try:
+        text = str(error)[:_MAX_MESSAGE]
+    except Exception:  # its __str__ is the candidate's own code
+        return name
+    return f"{name}: {text}" if text else name
+
+
+def _lines(error: BaseException) -> list[str]:
+    """Give the innermost lines of the candidate; of the harness where there are none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if f.filename == FILE] or [
+        f for f in frames if f.filename == HARNESS_FILE
+    ]
+    shown = [f"  line {f.lineno}, in {f.name}: {f.line}" for f in own[-_MAX_FRAMES:]]
+    return ["  ...", *shown] if len(own) > _MAX_FRAMES else shown
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # the candidate closed or replaced it
+            continue
+
+
+def _frame(kind: str, reason: str, value: Any, limits: Limits) -> list[wire.Buffer]:
+    reason = reason.encode(errors="backslashreplace").decode()
+    try:
+        report = {"kind": kind, "reason": reason, "value": value}
+        return wire.encode(report, limits.result_mb * MB, wire.MAX_HEADER)
+    except wire.TooLarge as error:
+        kind, reason = "over_limit", f"result_mb: {error} (bound {limits.result_mb} MB)"
+    except wire.WireError as error:
+        kind, reason = "invalid", f"the result cannot cross the wall: {error}"
+    except MemoryError:
+        _raise_memory_limit()
+        kind, reason = "over_limit", "memory_mb: no memory was left to send the result"
+    return wire.encode({"kind": kind, "reason": reason, "value": None})

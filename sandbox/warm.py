@@ -1,0 +1,207 @@
+"""The warm process: holds the preloaded modules and the inputs, and forks one child per job.
+
+Started as `python -P -s -m sandbox.warm PARENT` by `sandbox.box`; speaks the wire on its standard
+input and output. It never runs a candidate's code itself, holds nothing but what it was told to
+preload, has one thread, and ends when the other end of its pipes does.
+
+Requests: first the setting, then any number of `{"inputs": ...}` and `{"job": ...}`.
+Replies: `{"ready": true}`, or `{"fault": text}`, or how a job ended, followed by its report.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import importlib
+import linecache
+import os
+import shutil
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple, NoReturn, cast
+
+import numpy as np
+
+from sandbox import candidate, kernel, wire
+from sandbox.candidate import HARNESS_FILE, Call, Pipes, Setting
+from sandbox.job import Job, Limits, SandboxError
+from sandbox.levels import Level
+from sandbox.walls import wall
+from sandbox.watch import Ended, ParentGone, Watch
+
+
+class Pair(NamedTuple):
+    """The two pipes to the process that asks."""
+
+    requests: int
+    replies: int
+
+
+def main(parent: int) -> None:
+    """Serve until the asking process hangs up. `parent`: its process id."""
+    pair = _take_pipes()
+    kernel.end_with_parent(parent, signal.SIGTERM)
+    kernel.adopt_orphans()
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+    try:
+        warm = _prepare(wire.receive(pair.requests))
+        wire.send(pair.replies, {"ready": True})
+    except SandboxError as error:
+        wire.send(pair.replies, {"fault": str(error)})
+        return
+    try:
+        while True:
+            warm = _serve(warm, wire.receive(pair.requests), pair)
+    except (wire.WireClosed, BrokenPipeError, ParentGone):
+        return
+    finally:
+        shutil.rmtree(warm.setting.scratch, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Warm:
+    """All that this process knows. memory: bytes it uses itself, which no candidate is charged."""
+
+    setting: Setting
+    inputs: dict[str, Any]
+    memory: int
+
+
+def _serve(warm: Warm, request: dict[str, Any], pair: Pair) -> Warm:
+    """Answer one request; give what is known afterwards."""
+    if "inputs" in request:
+        warm = _settle(warm.setting, {**warm.inputs, **_frozen(request["inputs"])})
+        wire.send(pair.replies, {"ready": True})
+        return warm
+    try:
+        ended = _run(Job(**request["job"]), warm, pair)
+    except (SandboxError, OSError) as error:
+        wire.send(pair.replies, {"fault": f"{type(error).__name__}: {error}"})
+        return warm
+    facts = {**ended._asdict(), "report": len(ended.report)}
+    wire.write_all(pair.replies, [*wire.encode(facts), ended.report])
+    return warm
+
+
+def _run(job: Job, warm: Warm, pair: Pair) -> Ended:
+    """Fork one candidate and watch it to its end."""
+    if kernel.num_threads() != 1:
+        raise SandboxError(
+            "the warm process has more than one thread, and a fork of it could hang: "
+            "find the preloaded module that starts threads"
+        )
+    report, report_end = os.pipe()
+    printed, printed_end = os.pipe()
+    try:
+        wire.widen(report)
+        pid = os.fork()
+        if pid == 0:
+            ends = Pipes(report_end, printed_end)
+            candidate.become(job, warm.inputs[job.input], warm.setting, ends)
+        os.close(report_end)
+        os.close(printed_end)
+        limits = warm.setting.limits
+        return Watch(pid, report, printed, pair.requests, limits, warm.memory).wait()
+    finally:
+        os.close(report)
+        os.close(printed)
+        _empty(warm.setting.scratch)
+
+
+def _take_pipes() -> Pair:
+    """Move the pipes away from standard input and output, where a module could print into them."""
+    pair = Pair(os.dup(0), os.dup(1))
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(null, 1)
+    os.close(null)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    faulthandler.enable(all_threads=False)  # the children inherit it: a segfault names its line
+    return pair
+
+
+def _prepare(request: dict[str, Any]) -> Warm:
+    """Preload, and compile the harness. Raises: SandboxError naming what cannot be had."""
+    own = request["own_path"]
+    if own is not None:
+        sys.path[:] = [path for path in sys.path if path != own]
+        os.environ.pop("PYTHONPATH", None)
+    for name in request["preload"]:
+        _preload(name)
+    np.ones((8, 8)) @ np.ones((8, 8))  # numpy's linear algebra takes its work memory now
+    level = wall(cast(Level, request["level"]))
+    level.enclose_warm()
+    setting = Setting(
+        wall=level,
+        limits=Limits(**request["limits"]),
+        call=_harness(request["harness"]),
+        scratch=request["scratch"],
+        data_bytes=0,
+    )
+    return _settle(setting, {})
+
+
+def _preload(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except Exception as error:  # whatever a foreign module raises
+        raise SandboxError(f"preload: {name} cannot be imported: {error!r}") from error
+
+
+def _harness(source: str | None) -> Call | None:
+    if source is None:
+        return None
+    linecache.cache[HARNESS_FILE] = len(source), None, source.splitlines(True), HARNESS_FILE
+    module = ModuleType("harness")
+    sys.modules["harness"] = module
+    try:
+        exec(compile(source, HARNESS_FILE, "exec"), module.__dict__)
+    except Exception as error:  # whatever the harness raises
+        lines = traceback.format_exc(limit=-1)
+        raise SandboxError(f"the harness cannot be imported: {lines}") from error
+    call = module.__dict__.get("call")
+    if not callable(call):
+        raise SandboxError("the harness must define call(candidate, public, rng)")
+    return cast(Call, call)
+
+
+def _settle(setting: Setting, inputs: dict[str, Any]) -> Warm:
+    """Measure what is held now, and keep the collector from touching it after each fork."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    setting = setting._replace(data_bytes=kernel.data_bytes())
+    return Warm(setting, inputs, kernel.usage(os.getpid()).memory)
+
+
+def _frozen(tree: Any) -> Any:
+    """Make all arrays of a tree read-only."""
+    if isinstance(tree, np.ndarray):
+        tree.flags.writeable = False
+    elif isinstance(tree, dict):
+        for value in tree.values():
+            _frozen(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            _frozen(value)
+    return tree
+
+
+def _empty(scratch: str) -> None:
+    """Remove what a candidate wrote into its working folder."""
+    if any(os.scandir(scratch)):
+        shutil.rmtree(scratch, ignore_errors=True)
+        Path(scratch).mkdir(mode=0o700, exist_ok=True)
+
+
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,277 @@
+"""The watch over one candidate: ends it at the first limit it breaks, and judges its end.
+
+Runs in the warm process, from outside the candidate: clocks, memory and tasks come from the
+kernel, and so does the exit. Nothing that the candidate says can make its end look better.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from typing import NamedTuple
+
+from sandbox import kernel, wire
+from sandbox.candidate import NEVER_STARTED, STARTED
+from sandbox.job import KB, MB, Limits, SandboxError, Status
+
+_LOOK_S = 0.010  # between two looks at clocks, memory and tasks
+_START_S = 30.0  # a fork that has not reached the candidate's code by then is a broken world
+_READ_BYTES = 1 << 20
+_ORPHAN_S = 0.0005  # between two attempts to reap what was killed
+
+
+class ParentGone(Exception):
+    """The process that asked for the job is gone; the candidate has been ended."""
+
+
+class Breach(NamedTuple):
+    """A limit that was broken: its field of Limits, the figure and the bound in its unit."""
+
+    limit: str
+    figure: float
+    bound: float
+
+    @property
+    def status(self) -> Status:
+        return "timeout" if self.limit in ("wall_s", "cpu_s") else "over_limit"
+
+    @property
+    def reason(self) -> str:
+        unit = {"s": " s", "mb": " MB", "kb": " KB"}.get(self.limit.rpartition("_")[2], "")
+        return f"{self.limit}: {self.figure:.4g}{unit} used, bound {self.bound:g}{unit}"
+
+
+class Ended(NamedTuple):
+    """How a candidate ended. report: its frame, unread and believed by nobody.
+
+    verdict: status and reason when it is not for the report to say; None after a clean exit.
+    """
+
+    verdict: tuple[Status, str] | None
+    report: bytes
+    stdout: bytes
+    wall_s: float
+    cpu_s: float
+    max_rss_bytes: int
+
+
+class Watch:
+    """Watches one child.
+
+    pid: of the child, not reaped by anyone else. report, printed: reading ends of its pipes.
+    asker: descriptor whose hang-up means that nobody waits any more. base_memory: bytes that the
+    warm process itself uses.
+    """
+
+    def __init__(
+        self, pid: int, report: int, printed: int, asker: int, limits: Limits, base_memory: int
+    ) -> None:
+        self._pid = pid
+        self._limits = limits
+        self._base = base_memory
+        self._asker = asker
+        self._report = _Stream(
+            report, STARTED.size + wire.PREFIX_BYTES + wire.MAX_HEADER + limits.result_mb * MB
+        )
+        self._printed = _Stream(printed, limits.output_kb * KB)
+        self._forked = time.monotonic()
+        self._started: tuple[float, float] | None = None
+
+    def wait(self) -> Ended:
+        """Wait for the end of the child and all it left; give how it ended.
+
+        Raises: ParentGone; SandboxError when the child broke before the candidate's code.
+        """
+        pidfd = os.pidfd_open(self._pid)
+        try:
+            breach = self._until_end(pidfd)
+        except BaseException:
+            self._end()
+            raise
+        finally:
+            os.close(pidfd)
+        return self._judge(breach)
+
+    def _until_end(self, pidfd: int) -> Breach | None:
+        """Read and look until the child has exited or broken a limit."""
+        streams = {stream.fd: stream for stream in (self._report, self._printed)}
+        poll = select.poll()
+        for fd in (pidfd, *streams):
+            poll.register(fd, select.POLLIN)
+        poll.register(self._asker, 0)  # hang-ups only: the next request waits for its turn
+        next_look = self._forked + _LOOK_S
+        while True:
+            for fd, _ in poll.poll(self._patience(next_look)):
+                if fd == self._asker:
+                    raise ParentGone
+                if fd == pidfd:
+                    return None
+                if not streams[fd].read():
+                    poll.unregister(fd)
+            if breach := self._flood():
+                return breach
+            if time.monotonic() >= next_look:
+                if breach := self._look():
+                    return breach
+                next_look = time.monotonic() + _LOOK_S
+
+    def _patience(self, next_look: float) -> float:
+        """Give milliseconds until something must be looked at."""
+        until = next_look
+        if self._start() is not None:
+            until = min(until, self._start()[0] + self._limits.wall_s)  # type: ignore[index]
+        return max(0.0, until - time.monotonic()) * 1000
+
+    def _start(self) -> tuple[float, float] | None:
+        """Give when the candidate's code started: monotonic clock, CPU seconds used before."""
+        if self._started is None and self._report.size >= STARTED.size:
+            self._started = STARTED.unpack(self._report.first(STARTED.size))
+        return self._started
+
+    def _flood(self) -> Breach | None:
+        limits = self._limits
+        if self._printed.size > self._printed.bound:
+            return Breach("output_kb", self._printed.size / KB, limits.output_kb)
+        if self._report.size > self._report.bound:
+            return Breach("result_mb", self._report.size / MB, limits.result_mb)
+        return None
+
+    def _look(self) -> Breach | None:
+        limits, start = self._limits, self._start()
+        if start is None:
+            if time.monotonic() > self._forked + _START_S:
+                raise SandboxError(f"a forked child did not start within {_START_S:g} s")
+            return None
+        wall = time.monotonic() - start[0]
+        if wall > limits.wall_s:
+            return Breach("wall_s", wall, limits.wall_s)
+        family = [self._pid, *kernel.descendants(self._pid)]
+        family += [pid for pid in kernel.descendants(os.getpid()) if pid not in family]
+        cpu = sum(map(kernel.cpu_seconds, family)) - start[1]
+        if cpu > limits.cpu_s:
+            return Breach("cpu_s", cpu, limits.cpu_s)
+        used = [kernel.usage(pid) for pid in family]
+        memory = sum(max(0, each.memory - self._base) for each in used)
+        if memory > limits.memory_mb * MB:
+            return Breach("memory_mb", memory / MB, limits.memory_mb)
+        tasks = sum(each.threads for each in used)
+        if tasks > limits.tasks:
+            return Breach("tasks", tasks, limits.tasks)
+        return None
+
+    def _judge(self, breach: Breach | None) -> Ended:
+        now = time.monotonic()
+        code, usage, orphans = self._end(killed=breach is not None)
+        self._report.drain()
+        self._printed.drain()
+        start = self._start()
+        if start is None:
+            said = self._printed.text().decode(errors="replace").strip()
+            raise SandboxError(f"a forked child broke before the candidate ({code}): {said}")
+        cpu = max(0.0, usage.ru_utime + usage.ru_stime - start[1])
+        if breach is None and cpu > self._limits.cpu_s:
+            breach = Breach("cpu_s", cpu, self._limits.cpu_s)
+        if breach is None and orphans and 1 + orphans > self._limits.tasks:
+            breach = Breach("tasks", 1 + orphans, self._limits.tasks)
+        breach = breach or self._flood()
+        return Ended(
+            verdict=(breach.status, breach.reason) if breach else self._exit(code, cpu),
+            report=b"" if breach else self._report.text()[STARTED.size :],
+            stdout=self._printed.text()[: self._printed.bound],
+            wall_s=max(0.0, now - start[0]),
+            cpu_s=cpu,
+            max_rss_bytes=usage.ru_maxrss * KB,
+        )
+
+    def _end(self, killed: bool = True) -> tuple[int, os.struct_rusage, int]:
+        """Kill and reap the child and all it left; give exit code, usage, orphans found alive."""
+        if killed:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._pid, signal.SIGKILL)
+            os.kill(self._pid, signal.SIGKILL)  # it may not have its own group yet
+        _, status, usage = os.wait4(self._pid, 0)
+        return os.waitstatus_to_exitcode(status), usage, _end_orphans()
+
+    def _exit(self, code: int, cpu_s: float) -> tuple[Status, str] | None:
+        """Judge an exit that was the candidate's own doing; None when its report may speak."""
+        if code == -signal.SIGXCPU:
+            return "timeout", Breach("cpu_s", cpu_s, self._limits.cpu_s).reason
+        if code == -signal.SIGXFSZ:
+            return "over_limit", f"file_mb: killed while writing, bound {self._limits.file_mb} MB"
+        if code < 0:
+            return "crashed", f"killed by {_signal_name(-code)}{self._said()}"
+        if code != 0:
+            return "crashed", f"exited with status {code} before it returned"
+        if not _is_whole(self._report.text()[STARTED.size :]):
+            return "crashed", "exited with status 0 before it returned, without a whole result"
+        return None
+
+    def _said(self) -> str:
+        """Give the last lines printed, where the interpreter writes what it was at when killed."""
+        said = self._printed.text()[-_TAIL_BYTES:].decode(errors="replace").strip()
+        return f"; it printed last:\n{said}" if said else ""
+
+
+_TAIL_BYTES = 500
+
+
+class _Stream:
+    """What came out of a pipe so far; one read beyond `bound` bytes at most is kept."""
+
+    def __init__(self, fd: int, bound: int) -> None:
+        self.fd = fd
+        self.bound = bound
+        self.size = 0
+        self._chunks: list[bytes] = []
+
+    def read(self) -> bool:
+        """Take one read; False at the end of the pipe."""
+        chunk = os.read(self.fd, _READ_BYTES)
+        self.size += len(chunk)
+        self._chunks.append(chunk)
+        return bool(chunk)
+
+    def drain(self) -> None:
+        """Read to the end or beyond the bound; no writer lives any more, so it never waits."""
+        while self.size <= self.bound and self.read():
+            pass
+
+    def first(self, count: int) -> bytes:
+        return self.text()[:count]
+
+    def text(self) -> bytes:
+        self._chunks = [b"".join(self._chunks)]
+        return self._chunks[0]
+
+
+def _end_orphans() -> int:
+    """Kill and reap whatever became ours when its parent ended; give how many were alive."""
+    alive: set[int] = set()
+    while True:
+        try:
+            if os.waitpid(-1, os.WNOHANG)[0]:
+                continue
+        except ChildProcessError:
+            return len(alive)
+        for pid in kernel.descendants(os.getpid()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                alive.add(pid)
+        time.sleep(_ORPHAN_S)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = f"signal {number}"
+    if number == signal.SIGKILL:
+        return f"{name} (by itself, or by the system when memory ran out)"
+    return name
+
+
+def _is_whole(report: bytes) -> bool:
+    return wire.frame_bytes(report[: wire.PREFIX_BYTES]) == len(report)

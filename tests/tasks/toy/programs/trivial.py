@@ -1,0 +1,5 @@
+"""Random weights."""
+
+
+def weigh(features, k, rng):
+    return rng.normal(size=len(features))
