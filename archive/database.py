@@ -100,7 +100,9 @@ class Database:
 
     def insert(self, table: Table) -> Any:
         """Give an INSERT that knows ON CONFLICT, in the words of this database."""
-        return sqlite.insert(table) if self.lock_file else postgresql.insert(table)
+        insert = sqlite.insert(table) if self.lock_file else postgresql.insert(table)
+        # Without these SQLAlchemy asks for new ids, and does not say how many rows went in.
+        return insert.inline().execution_options(preserve_rowcount=True)
 
     def connect(self) -> Connection:
         """Give a connection for writing. Raises: ArchiveError."""
@@ -187,6 +189,8 @@ class Database:
                     raise
         with self.reading() as connection:
             tables = inspect(connection).get_table_names()
+        if "alembic_version" in tables:  # another process has just made it
+            return self._version()
         if tables:
             raise ArchiveError(
                 f"{self.where}: has tables of something else ({tables[0]}, ...), it is no archive; "

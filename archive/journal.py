@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from archive import locks, rows
 from archive.database import Database
 from archive.errors import ArchiveError, BoundReached, ConnectionLost, Fenced, RunBusy
-from archive.records import Answer, EliteRow, Evaluation, Look, RunRecord, Status, Step
+from archive.records import CUT_OFF, Answer, EliteRow, Evaluation, Look, RunRecord, Status, Step
 from archive.schema import (
     answers,
     behaviours,
@@ -340,7 +340,7 @@ class Journal:
             unsettled = connection.execute(select(reserve).where(*sent)).scalar_one()
             failed = {
                 "state": "failed",
-                "response": rows.tree({"error": "unsettled"}),
+                "response": rows.tree(CUT_OFF),
                 "usd": answers.c.reserved_usd,
             }
             begin = {"epoch": runs.c.epoch + 1, "usd": runs.c.usd + unsettled, "reserved_usd": 0.0}

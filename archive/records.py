@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+# The response of an answer that a crash cut off.
+CUT_OFF = {"error": "unsettled"}
+
 
 class Status(StrEnum):
     """What became of a step's program; only `OK` can be an elite."""
@@ -161,6 +164,11 @@ class Answer:
     reserved_usd: float = 0.0
     usd: float | None = None
     tokens: int | None = None
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether a crash came before the answer: the call counts, and is to be made again."""
+        return self.state == "failed" and self.response == CUT_OFF
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,11 +86,15 @@ class JournaledDesk:
                     "of its operator has changed. Resume with the version that started the run"
                 )
             self._seq += 1
-            if kept.state != "failed" or kept.response is not None:
+            if not kept.cut_off:
                 return kept.response or {}
-            # Cut off by a crash: charged at its reserve, and made again under its own number.
-        self._run.journal.send(self._answer(kind, request, "sent"))
-        settled = self._run.journal.settle(await perform())
+            # Charged at its reserve; the call is made again, under a number of its own.
+        if kind == "draft":
+            # Costs nobody anything and can be done again: kept once it is there.
+            settled = self._run.journal.send(await perform())
+        else:
+            self._run.journal.send(self._answer(kind, request, "sent"))
+            settled = self._run.journal.settle(await perform())
         self._seq += 1
         return settled.response or {}
 

@@ -6,28 +6,36 @@ request at a time over its pipes, in the checked wire format, and ends with its 
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import os
 import sys
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import numpy as np
-
-from evolve import hashing, task as task_api
+from evolve import faults, hashing
 from evolve.errors import TaskError
+from evolve.grading import TaskCode
 from evolve.randomness import candidate_seed
 from evolve.spec import TaskSpec, read_spec
+from evolve.task import Instance, Invalid, Progress
 from sandbox import Job, Limits, Outcome, Sandbox, SandboxError, wire
 
-PROBE, TRAIN, VALID, TEST = "probe", "train", "valid", "test"
-SPLITS = (PROBE, TRAIN, VALID, TEST)
+PROBE, TEST = "probe", "test"
+# What a run asks for, and what `evolve check` and `evolve export` ask for besides.
+OPERATIONS = (
+    "draft",
+    "probe",
+    "run",
+    "grade",
+    "describe",
+    "control",
+    "compare",
+    "audit",
+    "samples",
+)
 # Wall seconds allowed per CPU second: a backstop only, since other load must not judge.
 WALL_PER_CPU = 4.0
 # Outputs wait for their grading here; one slot has one step in hand, and a retry.
@@ -44,68 +52,50 @@ def main() -> None:
     def reply(event: str, **values: Any) -> None:
         wire.send(replies, {"event": event, **values})
 
+    def report(done: int, total: int, what: str) -> None:
+        reply("progress", done=done, total=total, what=what)
+
     grader: Grader | None = None
-    while True:
-        try:
+    try:
+        while True:
             request = wire.receive(requests, MAX_MESSAGE_BYTES)
-        except wire.WireClosed:
-            break
-        try:
             op, arguments = request["op"], request["arguments"]
-            if op == "open":
-                grader = Grader.open(
-                    report=lambda done, total, what: reply(
-                        "progress", done=done, total=total, what=what
-                    ),
-                    **arguments,
-                )
-                value: Any = {"level": grader.box.level}
-            elif grader is not None:
-                value = getattr(grader, OPERATIONS[op])(**arguments)
-            reply("done", value=value)
-        except TaskError as error:
-            reply("task", message=str(error))
-        except SandboxError as error:
-            reply("world", message=str(error))
-    if grader is not None:
-        grader.close()
-
-
-OPERATIONS = {
-    "draft": "draft",
-    "probe": "probe",
-    "run": "run",
-    "grade": "grade",
-    "describe": "describe",
-    "control": "control",
-    "compare": "compare",
-}
+            try:
+                if op == "open":
+                    grader = Grader.open(report=report, **arguments)
+                    value: Any = {"level": grader.box.level}
+                elif grader is not None and op in OPERATIONS:
+                    value = getattr(grader, op)(**arguments)
+                else:
+                    raise SandboxError(f"a grader was asked for {op!r} before it was opened")
+            except TaskError as error:
+                reply("task", message=str(error))
+            except SandboxError as error:
+                reply("world", message=str(error))
+            else:
+                reply("done", value=value)
+    except (wire.WireClosed, BrokenPipeError):
+        pass  # whoever asked is gone
+    finally:
+        if grader is not None:
+            grader.close()
 
 
 @dataclass(frozen=True)
 class _Block:
     stage: str
     number: int
-    instances: tuple[task_api.Instance, ...]
+    instances: tuple[Instance, ...]
 
 
 class Grader:
     """One task, opened: its instances, the wall, and outputs that wait for their grade."""
 
     def __init__(
-        self,
-        spec: TaskSpec,
-        module: ModuleType,
-        settings: Mapping[str, Any],
-        digest: str,
-        world: str,
-        box: Sandbox,
-        report: Callable[[int, int, str], None],
-        test_is_open: bool,
+        self, spec: TaskSpec, code: TaskCode, world: str, box: Sandbox, test_is_open: bool
     ) -> None:
-        self.spec, self.module, self.digest, self.world = spec, module, digest, world
-        self.settings = SimpleNamespace(**settings)
-        self.box, self.report, self.test_is_open = box, report, test_is_open
+        self.spec, self.code, self.digest, self.world = spec, code, code.digest, world
+        self.box, self.test_is_open = box, test_is_open
         self._blocks: dict[tuple[str, int], _Block] = {}
         self._tokens: dict[str, tuple[_Block, list[Any]]] = {}
         self._num_tokens = 0
@@ -120,12 +110,12 @@ class Grader:
         level: str,
         min_level: str,
         test_is_open: bool,
-        report: Callable[[int, int, str], None],
+        report: Progress,
     ) -> Grader:
         """Load the task and start the warm process. Raises: TaskError, SandboxError."""
         path = Path(folder)
         spec = read_spec(path / "task.toml")
-        module = _load_module(path)
+        code = TaskCode(path, spec, settings, digest, report)
         harness = path / "harness.py"
         box = Sandbox.open(
             level=level,
@@ -136,7 +126,7 @@ class Grader:
             limits=_limits(spec),
         )
         _one_thread()
-        return cls(spec, module, settings, digest, world, box, report, test_is_open)
+        return cls(spec, code, world, box, test_is_open)
 
     def close(self) -> None:
         self.box.close()
@@ -191,44 +181,13 @@ class Grader:
     def grade(self, token: str) -> dict[str, Any]:
         """Grade the outputs kept under a token: the quality fields of an Evaluation."""
         block, outputs = self._tokens.pop(token)
-        return self._quality(block, self._graded(block, outputs))
+        return self.code.quality(block.instances, self.code.grade_all(block.instances, outputs))
 
     def control(self, source: str, stage: str, block: int) -> dict[str, Any]:
-        """Grade a control of the task's own folder, which may read private values.
-
-        It is the task author's code, as trusted as task.py, and runs here, not behind the wall.
-        """
+        """Grade a control of the task's own folder, which may read private values."""
         blocked = self._block(stage, block)
-        namespace: dict[str, Any] = {"__name__": "control"}
-        exec(compile(source, "<control>", "exec"), namespace)
-        entry, outputs = namespace[self.spec.entry], []
-        for instance in blocked.instances:
-            arguments: dict[str, Any] = {**instance.public, "private": instance.private}
-            if self.spec.rng:
-                seed = candidate_seed(self.digest, instance.name)
-                arguments["rng"] = np.random.Generator(np.random.PCG64(seed))
-            outputs.append(entry(**arguments))
-        return self._quality(blocked, self._graded(blocked, outputs))
-
-    def compare(self, source: str, stage: str, block: int) -> dict[str, Any]:
-        """Grade a program's outputs three ways that must agree: together, one by one, halved."""
-        ran = self.run(source, stage, block)
-        if ran["token"] is None:
-            return {"status": ran["status"], "reason": ran["reason"], "differs": None}
-        blocked, outputs = self._tokens.pop(ran["token"])
-        together = self._graded(blocked, outputs)
-        singly = [
-            self._call_grade(instance, output)
-            for instance, output in zip(blocked.instances, outputs, strict=True)
-        ]
-        names = [instance.name for instance in blocked.instances]
-        differs = None
-        if isinstance(together, list):
-            for name, one, other in zip(names, together, singly, strict=True):
-                if not isinstance(other, task_api.Grade) or one.score != other.score:
-                    differs = name
-                    break
-        return {"status": "ok", "reason": None, "differs": differs}
+        outputs = self.code.control_outputs(source, blocked.instances)
+        return self.code.quality(blocked.instances, self.code.grade_all(blocked.instances, outputs))
 
     def describe(self, stage: str, block: int) -> list[dict[str, Any]]:
         """Give names, subgroups and the plain shape of the public inputs of a block."""
@@ -237,10 +196,59 @@ class Grader:
                 "name": instance.name,
                 "groups": dict(instance.groups),
                 "public": sorted(instance.public),
-                "dims": _dims(self.spec, instance) if stage == PROBE else {},
+                "dims": self.code.dims(instance) if stage == PROBE else {},
             }
             for instance in self._block(stage, block).instances
         ]
+
+    def compare(self, source: str, stage: str, block: int) -> dict[str, Any]:
+        """Grade a program's outputs in two ways that must agree: together and one by one.
+
+        differs: the first instance on which they do not; None if they agree, or there is only one.
+        """
+        ran = self.run(source, stage, block)
+        if ran["token"] is None:
+            return {"status": ran["status"], "reason": ran["reason"], "differs": None}
+        blocked, outputs = self._tokens.pop(ran["token"])
+        differs = faults.graded_differently(self.code, blocked.instances, outputs)
+        return {"status": "ok", "reason": None, "differs": differs}
+
+    def audit(self, source: str, stage: str, block: int) -> dict[str, Any]:
+        """Look for two faults of a task that no run would notice.
+
+        leaks: [instance, private path, public path] of equal values on both sides of the wall.
+        form: the first instance whose grade changed with what the canonical form leaves out.
+        """
+        blocked, form = self._block(stage, block), None
+        for instance in blocked.instances:
+            outcome = self._run_one(source, instance)
+            if outcome.status == "ok" and faults.reads_beyond_form(
+                self.code, instance, outcome.value
+            ):
+                form = instance.name
+                break
+        leaks = [
+            [instance.name, *paths]
+            for instance in blocked.instances
+            for paths in faults.shared_values(instance)
+        ]
+        return {"leaks": leaks, "form": form}
+
+    def samples(self, source: str) -> list[dict[str, Any]]:
+        """Give the probes with what a program answers to them, for a test that lives elsewhere."""
+        rows = []
+        for instance in self._block(PROBE, 0).instances:
+            outcome = self._run_one(source, instance)
+            rows.append(
+                {
+                    "name": instance.name,
+                    "rng_seed": candidate_seed(self.digest, instance.name),
+                    "status": outcome.status,
+                    "public": dict(instance.public),
+                    "output": outcome.value if outcome.status == "ok" else None,
+                }
+            )
+        return rows
 
     # --- instances ---
 
@@ -250,28 +258,14 @@ class Grader:
         if key not in self._blocks:
             if stage == TEST and not self.test_is_open:
                 raise TaskError("the split `test` is hidden: only `evolve verify` opens it")
-            block = _Block(stage, number, self._instances(stage, number))
+            block = _Block(stage, number, self.code.instances(stage, number))
             self.box.add_inputs({i.name: dict(i.public) for i in block.instances})
             self._blocks[key] = block
         return self._blocks[key]
 
-    def _instances(self, stage: str, number: int) -> tuple[task_api.Instance, ...]:
-        with self._own_code(f"instances({stage!r}, settings, block={number})"):
-            instances = tuple(self.module.instances(stage, self.settings, block=number))
-        names = [instance.name for instance in instances]
-        if not instances or len(set(names)) < len(names):
-            problem = "gives none" if not instances else "gives two of the same name"
-            raise TaskError(f"{self.spec.name}/task.py: instances({stage!r}, ...) {problem}")
-        return instances
-
-    def _own_code(self, what: str) -> _OwnCode:
-        return _OwnCode(self.spec.name, what, self.digest, self.report)
-
     # --- running ---
 
-    def _run_one(
-        self, source: str, instance: task_api.Instance, observe: str | None = None
-    ) -> Outcome:
+    def _run_one(self, source: str, instance: Instance, observe: str | None = None) -> Outcome:
         _assert_one_thread()
         return self.box.run(
             Job(
@@ -295,11 +289,11 @@ class Grader:
             return hashing.digest(header, self.spec.canonical, named), None
         except (ValueError, TypeError) as error:
             # The task says it better than a canonical form can.
-            grades = self._graded(block, outputs)
-            reason = str(grades) if isinstance(grades, task_api.Invalid) else f"output: {error}"
+            grades = self.code.grade_all(block.instances, outputs)
+            reason = str(grades) if isinstance(grades, Invalid) else f"output: {error}"
             return None, ("invalid", reason)
 
-    def _one_digest(self, block: _Block, instance: task_api.Instance, outcome: Outcome) -> str:
+    def _one_digest(self, block: _Block, instance: Instance, outcome: Outcome) -> str:
         if outcome.status != "ok":
             # The kind of failure is behaviour; its message may name lines and is not.
             return outcome.status
@@ -316,126 +310,6 @@ class Grader:
             del self._tokens[next(iter(self._tokens))]
         return token
 
-    # --- grading ---
-
-    def _graded(
-        self, block: _Block, outputs: list[Any]
-    ) -> list[task_api.Grade] | task_api.Invalid:
-        """Grade outputs; give the first verdict of invalidity in the place of grades."""
-        grade_many = getattr(self.module, "grade_many", None)
-        if grade_many is not None:
-            with self._own_code("grade_many()"):
-                try:
-                    grades = list(grade_many(list(block.instances), outputs))
-                except task_api.Invalid as verdict:
-                    return verdict
-            if len(grades) != len(outputs):
-                raise TaskError(f"{self.spec.name}/task.py: grade_many gives too few grades")
-            return grades
-        found: list[task_api.Grade] = []
-        for instance, output in zip(block.instances, outputs, strict=True):
-            grade = self._call_grade(instance, output)
-            if isinstance(grade, task_api.Invalid):
-                return grade
-            found.append(grade)
-        return found
-
-    def _call_grade(
-        self, instance: task_api.Instance, output: Any
-    ) -> task_api.Grade | task_api.Invalid:
-        with self._own_code(f"grade() of {instance.name}"):
-            try:
-                grade: task_api.Grade = self.module.grade(instance, output)
-            except task_api.Invalid as verdict:
-                return task_api.Invalid(f"{instance.name}: {verdict}")
-        return grade
-
-    def _quality(
-        self, block: _Block, grades: list[task_api.Grade] | task_api.Invalid
-    ) -> dict[str, Any]:
-        if isinstance(grades, task_api.Invalid):
-            return {"status": "invalid", "reason": str(grades)}
-        names = [instance.name for instance in block.instances]
-        scores = [float(grade.score) for grade in grades]
-        self._check_grades(names, grades)
-        declared = [measure.name for measure in self.spec.measures]
-        extra = sorted(set(grades[0].measures).difference(declared))
-        n = len(scores)
-        spread = float(np.std(scores, ddof=1)) if n > 1 else 0.0
-        return {
-            "status": "ok",
-            "reason": None,
-            "fitness": math.fsum(scores) / n,
-            "n": n,
-            "se": spread / math.sqrt(n) if n > 1 else None,
-            "scores": dict(zip(names, scores, strict=True)),
-            "measures": {
-                name: math.fsum(float(grade.measures.get(name, 0.0)) for grade in grades) / n
-                for name in (*declared, *extra)
-            },
-            "feedback": {
-                name: grade.feedback
-                for name, grade in zip(names, grades, strict=True)
-                if grade.feedback
-            },
-        }
-
-    def _check_grades(self, names: list[str], grades: list[task_api.Grade]) -> None:
-        """Refuse grades that no grid can place: that is the task's fault, not the program's."""
-        for name, grade in zip(names, grades, strict=True):
-            values = {"score": grade.score}
-            for measure in self.spec.measures:
-                if measure.name not in grade.measures:
-                    raise TaskError(
-                        f"{self.spec.name}/task.py: the grade of {name} lacks the measure "
-                        f"{measure.name!r} that task.toml declares"
-                    )
-                values[measure.name] = grade.measures[measure.name]
-            for what, value in values.items():
-                if not math.isfinite(value):
-                    raise TaskError(f"{self.spec.name}/task.py: {what} of {name} is {value}")
-
-
-class _OwnCode:
-    """Run the task author's code: its artefacts and progress belong to this task, and what it
-    raises becomes a TaskError with the lines of it that matter."""
-
-    def __init__(
-        self, name: str, what: str, digest: str, report: Callable[[int, int, str], None]
-    ) -> None:
-        self.name, self.what = name, what
-        self._context = task_api.grading(digest, report)
-
-    def __enter__(self) -> None:
-        self._context.__enter__()
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        self._context.__exit__(None, None, None)
-        if isinstance(error, Exception) and not isinstance(error, (TaskError, SandboxError)):
-            lines = "".join(traceback.format_exception(error)[-4:]).strip()
-            raise TaskError(f"{self.name}/task.py: {self.what} failed:\n{lines}") from error
-
-
-def _load_module(folder: Path) -> ModuleType:
-    """Import a task's folder as a package of its own, so that its files import each other."""
-    package = f"evolve_task_{folder.name}"
-    sys.modules[package] = holder = ModuleType(package)
-    holder.__path__ = [str(folder)]
-    spec = importlib.util.spec_from_file_location(f"{package}.task", folder / "task.py")
-    if spec is None or spec.loader is None:
-        raise TaskError(f"{folder}/task.py: cannot be loaded")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 - a task's module may raise anything at import
-        lines = "".join(traceback.format_exception(error)[-3:]).strip()
-        raise TaskError(f"{folder}/task.py: cannot be imported:\n{lines}") from error
-    for name in ("instances", "grade"):
-        if not callable(getattr(module, name, None)):
-            raise TaskError(f"{folder}/task.py: defines no function `{name}`")
-    return module
-
 
 def _limits(spec: TaskSpec) -> Limits:
     budget = spec.limits
@@ -448,21 +322,6 @@ def _limits(spec: TaskSpec) -> Limits:
         result_mb=budget.result_mb,
         output_kb=budget.output_kb,
     )
-
-
-def _dims(spec: TaskSpec, instance: task_api.Instance) -> dict[str, int]:
-    """Resolve the declared dimensions on an instance: `pool.y[0]` is axis 0 of public.pool.y."""
-    found = {}
-    for name, path in spec.dims.items():
-        place, _, axis = path.partition("[")
-        value: Any = instance.public
-        try:
-            for part in place.split("."):
-                value = value[part]
-            found[name] = int(value.shape[int(axis.rstrip("]"))]) if axis else int(value)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            raise TaskError(f"task.toml: dims.{name} = {path!r}: not in the inputs") from error
-    return found
 
 
 def _one_thread() -> None:

@@ -56,12 +56,45 @@ def canonical(form: str, output: Any) -> bytes:
     return _tree(output)
 
 
+def twins(form: str, output: Any) -> list[Any]:
+    """Give outputs that differ from this one and have the same canonical form, if any are known.
+
+    Raises: ValueError if the output does not fit the form.
+    """
+    same = canonical(form, output)
+    return [twin for twin in _rewritten(form, output) if canonical(form, twin) == same]
+
+
 def plain_digest(*parts: str) -> str:
     """Give the hex digest of some texts; the order counts."""
     state = hashlib.blake2b(digest_size=DIGEST_BYTES)
     for part in parts:
         _write(state.update, b"t", part.encode())
     return state.hexdigest()
+
+
+def _rewritten(form: str, output: Any) -> list[Any]:
+    """Write an output in other ways that a form may not tell apart."""
+    kind = form.partition(":")[0]
+    if kind == "set":
+        array = _array(output)
+        return [array[::-1].copy(), np.sort(array), array.astype(np.int32)]
+    if kind == "mask":
+        return [_each(output, lambda part: part.astype(bool).astype(np.float64))]
+    if kind in ("ranking", "topk"):
+        return [_each(output, lambda part: part.astype(np.float64) * 2.0)]
+    if kind == "float" and isinstance(output, np.ndarray) and output.dtype.kind == "f":
+        return [np.nextafter(output, np.inf)]
+    if isinstance(output, np.ndarray):
+        return [np.asfortranarray(output.copy())]
+    return []
+
+
+def _each(output: Any, change: Callable[[np.ndarray], np.ndarray]) -> Any:
+    """Change an array, or each array of a list, and leave it an array or a list."""
+    if isinstance(output, list) and output and isinstance(output[0], (np.ndarray, list)):
+        return [change(_array(part)) for part in output]
+    return change(_array(output))
 
 
 def _parts(output: Any) -> list[np.ndarray]:

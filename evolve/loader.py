@@ -18,7 +18,7 @@ SPEC_FILE = "task.toml"
 CODE_FILE = "task.py"
 TRIVIAL = "trivial"
 # What does not decide a grade, and so does not enter the digest.
-LEFT_OUT_FOLDERS = {"programs", "controls", "__pycache__"}
+LEFT_OUT_FOLDERS = {"programs", "controls", "tuned", "__pycache__"}
 LEFT_OUT_FILES = {"brief.md", "README.md", "baselines.json"}
 
 

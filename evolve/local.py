@@ -18,10 +18,7 @@ from sandbox import wire
 
 # What a grader inherits: where programs and caches lie, nothing that could be a key.
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES")
-ONE_THREAD = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 MAX_MESSAGE_BYTES = 256 * 2**20
 # A lost grader is the world's fault: so many fresh ones are tried before the run stops.
 MAX_RETRIES = 2
@@ -167,6 +164,15 @@ class LocalSlot:
         """Tell whether grading together and one by one agree on a program's outputs."""
         arguments = {"source": source, "stage": stage, "block": block}
         return dict(await self._retried("compare", arguments))
+
+    async def audit(self, source: str, stage: str, block: int) -> dict[str, Any]:
+        """Look for private values in public inputs, and for grades that read beyond the form."""
+        arguments = {"source": source, "stage": stage, "block": block}
+        return dict(await self._retried("audit", arguments))
+
+    async def samples(self, source: str) -> list[dict[str, Any]]:
+        """Give the probes with what a program answers to them."""
+        return list(await self._retried("samples", {"source": source}))
 
     async def _retried(self, op: str, arguments: Mapping[str, Any]) -> Any:
         """Call, with a fresh grader if this one is lost; what it computes is pure."""

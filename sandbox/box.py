@@ -38,6 +38,7 @@ _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
 }
+_INHERITED = ("LD_LIBRARY_PATH",)  # the Python of some clusters does not start without it
 
 
 class _WarmDied(Exception):
@@ -190,7 +191,7 @@ class Sandbox:
     def _start(self) -> _Process:
         """Start a warm process and give it everything that is preloaded."""
         own = _own_path()
-        setting = {
+        setting: dict[str, Any] = {
             "level": self.level,
             "preload": self._preload,
             "harness": self._harness,
@@ -221,6 +222,7 @@ def _spawn(level: Wall, scratch: str, own: str | None) -> _Process:
     """Start the warm process with nothing inherited but two pipes and a file for its errors."""
     python = [sys.executable, "-P", "-s", "-m", "sandbox.warm", str(os.getpid())]
     environment = {**_ENVIRONMENT, "HOME": scratch, "TMPDIR": scratch}
+    environment |= {name: os.environ[name] for name in _INHERITED if name in os.environ}
     if own is not None:
         environment["PYTHONPATH"] = own
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
@@ -238,10 +240,12 @@ def _spawn(level: Wall, scratch: str, own: str | None) -> _Process:
     except OSError as error:
         errors.close()
         raise SandboxError(f"the warm process does not start: {error}") from error
-    assert popen.stdin is not None and popen.stdout is not None
-    for pipe in (popen.stdin, popen.stdout):
-        wire.widen(pipe.fileno())
-    return _Process(popen, popen.stdin.fileno(), popen.stdout.fileno(), errors)
+    assert popen.stdin is not None
+    assert popen.stdout is not None
+    requests, replies = popen.stdin.fileno(), popen.stdout.fileno()
+    wire.widen(requests)
+    wire.widen(replies)
+    return _Process(popen, requests, replies, errors)
 
 
 def _own_path() -> str | None:

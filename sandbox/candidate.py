@@ -30,7 +30,7 @@ from sandbox.walls import Wall
 FILE = "<candidate>"  # name of the candidate in tracebacks
 HARNESS_FILE = "<harness>"
 STARTED = struct.Struct("<dd")  # first bytes of a report: monotonic clock, CPU seconds so far
-NEVER_STARTED = 70  # exit status when the child broke before the candidate's code: our fault
+BROKE = 1  # exit status of a child that could not report
 
 _REPORT = 3  # the only descriptor above standard error
 _MAX_MESSAGE = 2000  # characters of an exception's message that are kept
@@ -57,7 +57,20 @@ class Setting(NamedTuple):
 
 
 def become(job: Job, public: Mapping[str, Any], setting: Setting, pipes: Pipes) -> NoReturn:
-    """Turn this fresh fork into the candidate, report, and exit."""
+    """Turn this fresh fork into the candidate, report, and exit, whatever happens on the way."""
+    leave = os._exit  # our own, whatever the candidate puts in its place
+    try:
+        rng = _prepare(job, setting, pipes)
+        kind, reason, value = _run(job, public, setting, rng)
+        _flush()
+        wire.write_all(_REPORT, _frame(kind, reason, value, setting.limits))
+        leave(0)
+    finally:
+        leave(BROKE)  # never back into the frames of the warm process that we were forked from
+
+
+def _prepare(job: Job, setting: Setting, pipes: Pipes) -> np.random.Generator:
+    """Do all that comes before the candidate's own code; start its clocks."""
     try:
         _leave_family(setting, pipes)
         rng = _fix_randomness(job.rng_seed)
@@ -66,11 +79,8 @@ def become(job: Job, public: Mapping[str, Any], setting: Setting, pipes: Pipes) 
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
-        os._exit(NEVER_STARTED)
-    kind, reason, value = _run(job, public, setting.call, rng)
-    _flush()
-    wire.write_all(_REPORT, _frame(kind, reason, value, setting.limits))
-    os._exit(0)
+        raise
+    return rng
 
 
 def _leave_family(setting: Setting, pipes: Pipes) -> None:
@@ -97,7 +107,7 @@ def _fix_randomness(rng_seed: int) -> np.random.Generator:
 
 
 def _run(
-    job: Job, public: Mapping[str, Any], call: Call | None, rng: np.random.Generator
+    job: Job, public: Mapping[str, Any], setting: Setting, rng: np.random.Generator
 ) -> tuple[str, str, Any]:
     """Give kind ("ok", "invalid", "crashed", "over_limit"), reason and value."""
     linecache.cache[FILE] = len(job.source), None, job.source.splitlines(keepends=True), FILE
@@ -106,40 +116,44 @@ def _run(
     sys.modules["candidate"] = module
     try:
         exec(compile(job.source, FILE, "exec"), module.__dict__)
-    except Exception as error:
-        return _failure(error, "invalid")
-    except BaseException as error:  # SystemExit and the like: it ended itself
-        return _failure(error, "crashed")
+    except Exception as error:  # noqa: BLE001 - whatever the candidate raises
+        return _failure(error, "invalid", setting)
+    except BaseException as error:  # noqa: BLE001 - SystemExit and the like: it ended itself
+        return _failure(error, "crashed", setting)
     entry = module.__dict__.get(job.entry)
     if not callable(entry):
         what = "is not callable" if entry is not None else "is not defined"
         return "invalid", f"{job.entry} {what}: the program must define it as a function", None
-    kind, reason, value = _call(entry, job, public, call, rng)
+    kind, reason, value = _call(entry, job, public, setting, rng)
     if job.observe is not None:
         value = module.__dict__.get(job.observe)
     return kind, reason, value
 
 
 def _call(
-    entry: Any, job: Job, public: Mapping[str, Any], call: Call | None, rng: np.random.Generator
+    entry: Any, job: Job, public: Mapping[str, Any], setting: Setting, rng: np.random.Generator
 ) -> tuple[str, str, Any]:
     try:
-        if call is not None:
-            return "ok", "", call(entry, public, rng)
+        if setting.call is not None:
+            return "ok", "", setting.call(entry, public, rng)
         return "ok", "", entry(**public, **({"rng": rng} if job.pass_rng else {}))
-    except BaseException as error:
-        return _failure(error, "crashed")
+    except BaseException as error:  # noqa: BLE001 - whatever the candidate raises
+        return _failure(error, "crashed", setting)
 
 
-def _failure(error: BaseException, kind: str) -> tuple[str, str, None]:
+def _failure(error: BaseException, kind: str, setting: Setting) -> tuple[str, str, None]:
     """Say what happened; out of memory and too large a file are limits, not crashes."""
     if isinstance(error, MemoryError):
         _raise_memory_limit()
         kind = "over_limit"
-        message = f"memory_mb: an allocation was refused ({_message(error)})"
+        used = (kernel.data_bytes() - setting.data_bytes) / MB
+        bound = setting.limits.memory_mb
+        message = (
+            f"memory_mb: {used:.4g} MB used, more refused, bound {bound} MB ({_message(error)})"
+        )
     elif isinstance(error, OSError) and error.errno == errno.EFBIG:
         kind = "over_limit"
-        message = f"file_mb: a write was refused ({_message(error)})"
+        message = f"file_mb: a write was refused, bound {setting.limits.file_mb} MB"
     else:
         message = _message(error)
     return kind, "\n".join([message, *_lines(error)]), None
@@ -157,7 +171,7 @@ def _message(error: BaseException) -> str:
         return f"{name}: {error.msg} (line {error.lineno})"
     try:
         text = str(error)[:_MAX_MESSAGE]
-    except Exception:  # its __str__ is the candidate's own code
+    except Exception:  # noqa: BLE001 - its __str__ is the candidate's own code
         return name
     return f"{name}: {text}" if text else name
 
@@ -176,7 +190,7 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except Exception:  # the candidate closed or replaced it
+        except Exception:  # noqa: BLE001 - the candidate closed or replaced it
             continue
 
 
@@ -186,7 +200,7 @@ def _frame(kind: str, reason: str, value: Any, limits: Limits) -> list[wire.Buff
         report = {"kind": kind, "reason": reason, "value": value}
         return wire.encode(report, limits.result_mb * MB, wire.MAX_HEADER)
     except wire.TooLarge as error:
-        kind, reason = "over_limit", f"result_mb: {error} (bound {limits.result_mb} MB)"
+        kind, reason = "over_limit", f"result_mb: {error}"
     except wire.WireError as error:
         kind, reason = "invalid", f"the result cannot cross the wall: {error}"
     except MemoryError:

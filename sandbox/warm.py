@@ -193,10 +193,26 @@ def _frozen(tree: Any) -> Any:
 
 
 def _empty(scratch: str) -> None:
-    """Remove what a candidate wrote into its working folder."""
-    if any(os.scandir(scratch)):
-        shutil.rmtree(scratch, ignore_errors=True)
-        Path(scratch).mkdir(mode=0o700, exist_ok=True)
+    """Make the working folder what it was, whatever a candidate did to it; nobody else lives."""
+    folder = Path(scratch)
+    if folder.is_symlink() or not folder.is_dir():
+        folder.unlink(missing_ok=True)
+        folder.mkdir(mode=0o700)
+        return
+    folder.chmod(0o700)
+    if any(folder.iterdir()):
+        _open_folders(folder)
+        shutil.rmtree(folder)
+        folder.mkdir(mode=0o700)
+
+
+def _open_folders(folder: Path) -> None:
+    """Let us delete within folders whose permissions a candidate took away."""
+    for place, names, _ in os.walk(folder):
+        for name in names:
+            inner = Path(place, name)
+            if not inner.is_symlink():
+                inner.chmod(0o700)
 
 
 def _leave(*_: object) -> NoReturn:

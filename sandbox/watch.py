@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import resource
 import select
 import signal
 import time
 from typing import NamedTuple
 
 from sandbox import kernel, wire
-from sandbox.candidate import NEVER_STARTED, STARTED
+from sandbox.candidate import FILE, STARTED
 from sandbox.job import KB, MB, Limits, SandboxError, Status
 
 _LOOK_S = 0.010  # between two looks at clocks, memory and tasks
 _START_S = 30.0  # a fork that has not reached the candidate's code by then is a broken world
 _READ_BYTES = 1 << 20
 _ORPHAN_S = 0.0005  # between two attempts to reap what was killed
+_FAULT = b"Fatal Python error: "  # what faulthandler writes first
+_FAULT_LINE = re.compile(rf'File "{re.escape(FILE)}", line (\d+) in (.*)')
+_FAULT_LINES = 5
 
 
 class ParentGone(Exception):
@@ -51,7 +56,7 @@ class Ended(NamedTuple):
     """
 
     verdict: tuple[Status, str] | None
-    report: bytes
+    report: memoryview
     stdout: bytes
     wall_s: float
     cpu_s: float
@@ -120,15 +125,14 @@ class Watch:
 
     def _patience(self, next_look: float) -> float:
         """Give milliseconds until something must be looked at."""
-        until = next_look
-        if self._start() is not None:
-            until = min(until, self._start()[0] + self._limits.wall_s)  # type: ignore[index]
+        start = self._start()
+        until = min(next_look, start[0] + self._limits.wall_s) if start else next_look
         return max(0.0, until - time.monotonic()) * 1000
 
     def _start(self) -> tuple[float, float] | None:
         """Give when the candidate's code started: monotonic clock, CPU seconds used before."""
         if self._started is None and self._report.size >= STARTED.size:
-            self._started = STARTED.unpack(self._report.first(STARTED.size))
+            self._started = STARTED.unpack(self._report.bytes()[: STARTED.size])
         return self._started
 
     def _flood(self) -> Breach | None:
@@ -148,8 +152,7 @@ class Watch:
         wall = time.monotonic() - start[0]
         if wall > limits.wall_s:
             return Breach("wall_s", wall, limits.wall_s)
-        family = [self._pid, *kernel.descendants(self._pid)]
-        family += [pid for pid in kernel.descendants(os.getpid()) if pid not in family]
+        family = kernel.descendants(os.getpid())  # we adopt what leaves its own parent
         cpu = sum(map(kernel.cpu_seconds, family)) - start[1]
         if cpu > limits.cpu_s:
             return Breach("cpu_s", cpu, limits.cpu_s)
@@ -169,7 +172,7 @@ class Watch:
         self._printed.drain()
         start = self._start()
         if start is None:
-            said = self._printed.text().decode(errors="replace").strip()
+            said = self._printed.bytes().decode(errors="replace").strip()
             raise SandboxError(f"a forked child broke before the candidate ({code}): {said}")
         cpu = max(0.0, usage.ru_utime + usage.ru_stime - start[1])
         if breach is None and cpu > self._limits.cpu_s:
@@ -179,14 +182,14 @@ class Watch:
         breach = breach or self._flood()
         return Ended(
             verdict=(breach.status, breach.reason) if breach else self._exit(code, cpu),
-            report=b"" if breach else self._report.text()[STARTED.size :],
-            stdout=self._printed.text()[: self._printed.bound],
+            report=self._frame()[: 0 if breach else None],
+            stdout=_before_fault(self._printed.bytes()[: self._printed.bound]),
             wall_s=max(0.0, now - start[0]),
             cpu_s=cpu,
             max_rss_bytes=usage.ru_maxrss * KB,
         )
 
-    def _end(self, killed: bool = True) -> tuple[int, os.struct_rusage, int]:
+    def _end(self, killed: bool = True) -> tuple[int, resource.struct_rusage, int]:
         """Kill and reap the child and all it left; give exit code, usage, orphans found alive."""
         if killed:
             with contextlib.suppress(ProcessLookupError):
@@ -202,20 +205,16 @@ class Watch:
         if code == -signal.SIGXFSZ:
             return "over_limit", f"file_mb: killed while writing, bound {self._limits.file_mb} MB"
         if code < 0:
-            return "crashed", f"killed by {_signal_name(-code)}{self._said()}"
+            where = _fault_lines(self._printed.bytes())
+            return "crashed", "\n".join([f"killed by {_signal_name(-code)}", *where])
         if code != 0:
             return "crashed", f"exited with status {code} before it returned"
-        if not _is_whole(self._report.text()[STARTED.size :]):
+        if wire.frame_bytes(self._frame()[: wire.PREFIX_BYTES]) != len(self._frame()):
             return "crashed", "exited with status 0 before it returned, without a whole result"
         return None
 
-    def _said(self) -> str:
-        """Give the last lines printed, where the interpreter writes what it was at when killed."""
-        said = self._printed.text()[-_TAIL_BYTES:].decode(errors="replace").strip()
-        return f"; it printed last:\n{said}" if said else ""
-
-
-_TAIL_BYTES = 500
+    def _frame(self) -> memoryview:
+        return memoryview(self._report.bytes())[STARTED.size :]
 
 
 class _Stream:
@@ -235,14 +234,13 @@ class _Stream:
         return bool(chunk)
 
     def drain(self) -> None:
-        """Read to the end or beyond the bound; no writer lives any more, so it never waits."""
-        while self.size <= self.bound and self.read():
-            pass
+        """Take what is still in the pipe, up to the bound."""
+        os.set_blocking(self.fd, False)  # a stranger may have been given the writing end
+        with contextlib.suppress(BlockingIOError):
+            while self.size <= self.bound and self.read():
+                pass
 
-    def first(self, count: int) -> bytes:
-        return self.text()[:count]
-
-    def text(self) -> bytes:
+    def bytes(self) -> bytes:
         self._chunks = [b"".join(self._chunks)]
         return self._chunks[0]
 
@@ -273,5 +271,14 @@ def _signal_name(number: int) -> str:
     return name
 
 
-def _is_whole(report: bytes) -> bool:
-    return wire.frame_bytes(report[: wire.PREFIX_BYTES]) == len(report)
+def _before_fault(printed: bytes) -> bytes:
+    """Give what the candidate printed, without what the interpreter wrote when it was killed."""
+    return printed.partition(_FAULT)[0]
+
+
+def _fault_lines(printed: bytes) -> list[str]:
+    """Give the candidate's innermost lines from what the interpreter wrote when it was killed."""
+    return [
+        f"  line {line}, in {name}"
+        for line, name in _FAULT_LINE.findall(printed.partition(_FAULT)[2].decode(errors="replace"))
+    ][:_FAULT_LINES]

@@ -79,7 +79,7 @@ def encode(
     writer = _Writer(max_bytes, max_header)
     try:
         header = json.dumps(
-            {"tree": writer.write(tree, "value", 0), "buffers": writer.described},
+            {"tree": writer.write(tree, "", 0), "buffers": writer.described},
             ensure_ascii=False,
             separators=(",", ":"),
         ).encode()
@@ -136,10 +136,10 @@ def receive_raw(fd: int, size: int, timeout_s: float | None = None) -> memoryvie
     return raw.data
 
 
-def frame_bytes(prefix: bytes) -> int | None:
+def frame_bytes(prefix: memoryview) -> int | None:
     """Give the length that a frame with this prefix declares; None when it is no prefix."""
     try:
-        return PREFIX_BYTES + sum(_lengths(memoryview(prefix), None, 1 << 32))
+        return PREFIX_BYTES + sum(_lengths(prefix, None, 1 << 32))
     except WireError:
         return None
 
@@ -175,6 +175,7 @@ class _Writer:
         self._known: dict[int, tuple[Any, int]] = {}  # the object is kept, so that no id is reused
 
     def write(self, value: Any, place: str, depth: int) -> Any:
+        """Write what stands at `place` of the tree, such as `x['a'][3]`; empty for the root."""
         kind = type(value)
         self._nodes_left -= 1
         if depth > MAX_DEPTH:
@@ -198,7 +199,7 @@ class _Writer:
         if issubclass(kind, np.generic) and kind.__module__ == "numpy":
             return self.write(_plain(value, place), place, depth)
         raise WireError(
-            f"{place} is a {kind.__module__}.{kind.__qualname__}, which cannot cross: "
+            f"{place or 'the tree'} is a {kind.__module__}.{kind.__qualname__}, which cannot cross: "
             "give None, bool, int, float, str, bytes, lists, dicts and numpy arrays"
         )
 
@@ -206,20 +207,25 @@ class _Writer:
         if depth < MAX_DEPTH and _LISTED.issuperset(map(type, values)):
             self._nodes_left -= len(values)
             if self._nodes_left < 0:
-                raise TooLarge(f"{place} holds too many plain values: use an array")
+                raise TooLarge(f"{place or 'the tree'} holds too many plain values: use an array")
             return list(values)
         return [self.write(v, f"{place}[{i}]", depth + 1) for i, v in enumerate(values)]
 
     def _dict(self, values: dict[Any, Any], place: str, depth: int) -> dict[str, Any]:
         for key in values:
             if type(key) is not str:
-                raise WireError(f"{place} has the key {key!r:.40}: keys must be str")
-        return {k: self.write(v, f"{place}[{k!r:.40}]", depth + 1) for k, v in values.items()}
+                raise WireError(f"{place or 'the tree'} has the key {key!r:.40}: keys must be str")
+        return {
+            key: self.write(value, f"{place}[{key!r:.40}]" if depth else key[:40], depth + 1)
+            for key, value in values.items()
+        }
 
     def _array(self, array: Any, place: str) -> int:
         dtype = array.dtype.newbyteorder("=")
         if dtype.str not in _DTYPES:
-            raise WireError(f"{place} is an array of {array.dtype}, which cannot cross")
+            raise WireError(
+                f"{place or 'the tree'} is an array of {array.dtype}, which cannot cross"
+            )
         shape = list(array.shape)
         if id(array) in self._known:
             return self._known[id(array)][1]
@@ -248,7 +254,7 @@ def _plain(value: Any, place: str) -> Any:
     """Give a numpy scalar as a plain value, without asking the object itself."""
     array = np.asarray(value)
     if array.dtype.newbyteorder("=").str not in _DTYPES:
-        raise WireError(f"{place} is a numpy {array.dtype}, which cannot cross")
+        raise WireError(f"{place or 'the tree'} is a numpy {array.dtype}, which cannot cross")
     return array.item()
 
 

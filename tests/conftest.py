@@ -17,6 +17,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
+
+from archive.store import Archive
 
 # Debian keeps the server's programs out of PATH.
 POSTGRES_BINARIES = "/usr/lib/postgresql/*/bin"
@@ -45,9 +48,7 @@ def postgres_url() -> Iterator[str]:
         as_user = {"user": user, "extra_groups": []}
     data = folder / "data"
     initdb = [binaries / "initdb", "-D", data, "-U", user, "-A", "trust", "-E", "UTF8", "--no-sync"]
-    subprocess.run(
-        [*initdb, "--locale=C"], check=True, capture_output=True, cwd=folder, **as_user
-    )
+    subprocess.run([*initdb, "--locale=C"], check=True, capture_output=True, cwd=folder, **as_user)
     options = ("fsync=off", "full_page_writes=off", "listen_addresses=", "shared_buffers=16MB")
     command = [binaries / "postgres", "-D", data, "-k", folder]
     for option in options:
@@ -66,20 +67,54 @@ def postgres_url() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def archive_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+EACH_DATABASE = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(params=EACH_DATABASE)
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Name a place where there is no archive yet, on each kind of database."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/evolve.db"
     return new_database(request.getfixturevalue("postgres_url"))
 
 
-def new_database(postgres_url: str) -> str:
-    """Make an empty database on a server; give its URL."""
+@pytest.fixture(params=EACH_DATABASE)
+def archive_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Name an archive of its own with no runs yet, on each kind of database."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "evolve.db")
+        return f"sqlite:///{tmp_path}/evolve.db"
+    return str(request.getfixturevalue("postgres_archive"))
+
+
+@pytest.fixture
+def postgres_archive(postgres_url: str, postgresql_template: str) -> str:
+    """Give the URL of an archive of its own, with no runs yet, on PostgreSQL."""
+    return new_database(postgres_url, postgresql_template)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make one archive, of which tests get copies: a copy is made faster."""
+    path = tmp_path_factory.mktemp("template") / "evolve.db"
+    Archive.open(path).close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgres_url: str) -> str:
+    """Make one archive on the server, of which tests get copies; give its database's name."""
+    url = new_database(postgres_url)
+    Archive.open(url).close()
+    return str(make_url(url).database)
+
+
+def new_database(postgres_url: str, template: str = "template1") -> str:
+    """Make a database on a server, empty or a copy of another; give its URL."""
     name = f"archive_{next(_numbers)}"
     plain = postgres_url.replace("postgresql+psycopg", "postgresql")
     with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     return postgres_url.replace("/postgres?", f"/{name}?")
 
 

@@ -15,7 +15,7 @@ FLOORS = [
     ["archive"],
     ["evolve.errors", "evolve.spec", "evolve.task", "evolve.grid", "evolve.config", "evolve.program", "evolve.scopes", "evolve.screen"],
     ["evolve.hashing", "evolve.randomness", "evolve.state", "evolve.selection", "evolve.statistics", "evolve.edits", "evolve.operators"],
-    ["evolve.loader", "evolve.world", "evolve.models", "evolve.executor", "evolve.local", "evolve.grading", "evolve.grader"],
+    ["evolve.loader", "evolve.world", "evolve.models", "evolve.executor", "evolve.local", "evolve.grading", "evolve.faults", "evolve.grader"],
     ["evolve.run", "evolve.desk", "evolve.work", "evolve.loop"],
 ]  # fmt: skip
 ROOF = len(FLOORS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -27,8 +27,9 @@ from evolve.spec import TaskSpec
 
 WEIGHTS = (0.3, 0.5, 1.0, 1.0, 2.0)
 """Weight of the score that is added, or its power in a product: a constant that `tune` can move."""
-ASSIGNED = 3.0
-"""How much rather a score is changed where it gets its name than where it is used once."""
+WHOLE = 3.0
+"""How much rather a score is changed where it gets a name, is returned or handed to a helper, than
+where it is a part of an expression."""
 WRONG_WAY = 0.1
 """Chance of joining a score against the direction that the probe showed: it may show little."""
 WIDTH = (1.3, 4.0)
@@ -41,6 +42,14 @@ import numpy as np
 def ranks(values):
     """Ranks from 0 to 1, the highest value at 1."""
     return (np.argsort(np.argsort(values, kind="stable"), kind="stable") + 1) / len(values)
+'''
+MASKED = '''
+import numpy as np
+
+
+def masked(values, mask):
+    """The values, lowered to the lowest of them outside the mask."""
+    return np.where(mask, values, np.min(values))
 '''
 NARROW = '''
 import numpy as np
@@ -93,24 +102,29 @@ def score_sites(tree: ast.Module, probe: Probe | None, task: TaskSpec) -> list[S
     if probe is None or items is None:
         return []
     root = dim_path(task.dims[items])[0]
-    functions = functions_of(tree)
-    return [
-        site
-        for site in probe.of_type("f", (items,))
-        if root in parameters_of(functions[site.function])
-        and root not in bound_names(functions[site.function].body)
-    ]
+    fit = {
+        name
+        for name, function in functions_of(tree).items()
+        if root in parameters_of(function) and root not in bound_names(function.body)
+    }
+    return [site for site in probe.of_type("f", (items,)) if site.function in fit]
 
 
 def draw_site(tree: ast.Module, sites: Sequence[Site], rng: np.random.Generator) -> Site:
-    """Draw a site, rather one whose value gets a name. Raises: NoEdit if there is none."""
+    """Draw a site, rather one that is a whole value. Raises: NoEdit if there is none."""
     if not sites:
         raise NoEdit("it has no score per item")
-    nodes, parents = numbered(tree), parents_of(tree)
+    nodes, parents, helpers = numbered(tree), parents_of(tree), functions_of(tree)
     weights = np.array(
-        [ASSIGNED if isinstance(parents[nodes[site.number]], ast.Assign) else 1.0 for site in sites]
+        [WHOLE if _is_whole(parents[nodes[site.number]], helpers) else 1.0 for site in sites]
     )
     return sites[int(rng.choice(len(sites), p=weights / weights.sum()))]
+
+
+def _is_whole(above: ast.AST, helpers: Collection[str]) -> bool:
+    if isinstance(above, ast.Call):
+        return isinstance(above.func, ast.Name) and above.func.id in helpers
+    return isinstance(above, (ast.Assign, ast.Return))
 
 
 def join_scores(
@@ -121,27 +135,45 @@ def join_scores(
     leaning: which way the piece's score is meant, above 0 if high ones are to be chosen; None if
     that is not known. Raises: NoEdit where the piece needs inputs that are not at hand.
     """
-    node = numbered(tree)[site.number]
-    assert isinstance(node, ast.expr)
-    function = functions_of(tree)[site.function]
-    free = {*parameters_of(function)} - bound_names(function.body)
-    if not {*piece.parameters} <= free:
-        raise NoEdit("the inputs of the score are not at hand")
+    _check_at_hand(tree, site, piece)
     against = (site.leaning or 0.0) * (leaning or 0.0) < 0
     if rng.random() < (WRONG_WAY if leaning is not None and site.leaning is not None else 0.5):
         against = not against
     weight = WEIGHTS[int(rng.integers(len(WEIGHTS)))]
     adds = rng.random() < 0.5
-    holder = ast.Name("SITE", ast.Load())
-    replace_node(tree, node, holder)
-    name, ranks = graft(tree, piece), graft(tree, piece_of(RANKS, "ranks"))
-    own, other = ast.unparse(node), ast.unparse(call(name, piece.parameters))
+    own, holder = _taken_out(tree, site)
+    other = ast.unparse(call(graft(tree, piece), piece.parameters))
+    ranks = graft(tree, piece_of(RANKS, "ranks"))
     theirs = f"{ranks}({'-' if against else ''}{other})"
     if adds:
         text = f"{ranks}({own}) + {theirs if weight == 1 else f'{weight} * {theirs}'}"
     else:
         text = f"{ranks}({own}) * {theirs if weight == 1 else f'{theirs} ** {weight}'}"
     replace_node(tree, holder, expression(text))
+
+
+def mask_score(tree: ast.Module, site: Site, piece: Piece) -> None:
+    """Lower a score to its lowest value outside a mask, or raise it where low ones are chosen."""
+    _check_at_hand(tree, site, piece)
+    own, holder = _taken_out(tree, site)
+    mask = ast.unparse(call(graft(tree, piece), piece.parameters))
+    masked = graft(tree, piece_of(MASKED, "masked"))
+    low = (site.leaning or 0.0) < 0
+    text = f"-{masked}(-({own}), {mask})" if low else f"{masked}({own}, {mask})"
+    replace_node(tree, holder, expression(text))
+
+
+def _check_at_hand(tree: ast.Module, site: Site, piece: Piece) -> None:
+    function = functions_of(tree)[site.function]
+    if not {*piece.parameters} <= {*parameters_of(function)} - bound_names(function.body):
+        raise NoEdit("the inputs of the piece are not at hand")
+
+
+def _taken_out(tree: ast.Module, site: Site) -> tuple[str, ast.Name]:
+    """Replace a site by a holder, so that grafts do not see it, and give its source."""
+    node, holder = numbered(tree)[site.number], ast.Name("SITE", ast.Load())
+    replace_node(tree, node, holder)
+    return ast.unparse(node), holder
 
 
 def filter_in_front(

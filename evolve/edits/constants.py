@@ -129,12 +129,19 @@ def _role(node: ast.Constant, parents: dict[ast.AST, ast.AST], dims: set[int]) -
         return None
     if any(_is_structural(above, child) for above, child in _upwards(node, parents)):
         return None
-    named = isinstance(above, (ast.Assign, ast.AnnAssign, ast.arguments)) or (
-        isinstance(above, ast.Tuple) and isinstance(parents[above], ast.Assign)
-    )
+    named = _names_a_parameter(above, parents)
     factor = isinstance(above, ast.BinOp) and isinstance(above.op, (ast.Mult, ast.Div, ast.Add))
     bound = isinstance(above, ast.Slice) and above.step is not child
     return "count" if named or factor or bound else None
+
+
+def _names_a_parameter(above: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    """Tell whether a number right below this node is given a name: `bins = 20`, or a default."""
+    if isinstance(above, (ast.Tuple, ast.List)):
+        above = parents[above]
+    if isinstance(above, ast.Assign):
+        return all(isinstance(target, (ast.Name, ast.Tuple)) for target in above.targets)
+    return isinstance(above, (ast.AnnAssign, ast.arguments))
 
 
 def _upwards(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> Iterator[tuple[ast.AST, ast.AST]]:

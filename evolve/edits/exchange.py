@@ -14,7 +14,7 @@ import numpy as np
 
 from evolve.edits.pieces import graft, piece_of, slice_at
 from evolve.edits.sites import Probe, Site
-from evolve.edits.tidy import rename, same_function
+from evolve.edits.tidy import function_key
 from evolve.edits.tree import (
     BUILTINS,
     NoEdit,
@@ -27,6 +27,8 @@ from evolve.edits.tree import (
 )
 from evolve.scopes import bound_names
 
+HELPERS, COPIED_STATEMENTS = 0.2, 0.2
+"""How often a helper is exchanged or a statement copied; else it is an expression."""
 VALUES = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.Call, ast.Subscript, ast.IfExp, ast.Compare)
 STATEMENTS = (ast.Assign, ast.AugAssign, ast.If)
 
@@ -45,9 +47,9 @@ def exchange(
     """
     donor = ast.parse(source)
     way = rng.random()
-    if way < 0.2:
+    if way < HELPERS:
         _exchange_helper(tree, donor, entry, rng)
-    elif way < 0.4:
+    elif way < HELPERS + COPIED_STATEMENTS:
         _insert_statement(tree, donor, rng)
     else:
         _exchange_expression(tree, source, probe, donor_probe, rng)
@@ -63,25 +65,15 @@ def _exchange_helper(
         for theirs in functions_of(donor).values()
         if entry not in (mine.name, theirs.name)
         and len(mine.args.args) == len(theirs.args.args)
-        and not same_function(mine, theirs)
+        and function_key(mine) != function_key(theirs)
     ]
     if not pairs:
         raise NoEdit("the two programs have no helpers of one kind")
     mine, theirs = pairs[int(rng.integers(len(pairs)))]
-    rename(tree, {mine: f"{mine}_before"})
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == mine]
     name = graft(tree, piece_of(ast.unparse(donor), theirs))
-    rename(tree, {f"{mine}_before": name, name: name})
-    kept = [
-        node for node in tree.body if not (isinstance(node, ast.FunctionDef) and node.name == name)
-    ]
-    twins = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
-    tree.body = [*kept[: _first_function(kept)], twins[0], *kept[_first_function(kept) :]]
-
-
-def _first_function(body: list[ast.stmt]) -> int:
-    return next(
-        (at for at, node in enumerate(body) if isinstance(node, ast.FunctionDef)), len(body)
-    )
+    for node in calls:
+        node.id = name
 
 
 def _insert_statement(tree: ast.Module, donor: ast.Module, rng: np.random.Generator) -> None:

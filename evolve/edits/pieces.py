@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from evolve.edits.sites import Site
-from evolve.edits.tidy import rename, same_function
+from evolve.edits.tidy import function_key, rename
 from evolve.edits.tree import (
     BUILTINS,
     NoEdit,
@@ -211,12 +211,12 @@ def _new_names(tree: ast.Module, block: ast.Module) -> dict[str, str]:
     taken = all_names(tree) | all_names(block)
     here = all_names(tree)
     present = {ast.dump(statement) for statement in tree.body}
-    own = functions_of(tree)
+    own = {function_key(function): name for name, function in functions_of(tree).items()}
     names: dict[str, str] = {}
     for part in block.body:
         if isinstance(part, (ast.Import, ast.ImportFrom)) or ast.dump(part) in present:
             continue
-        for name in bound_names([part]):
+        for name in sorted(bound_names([part])):  # sorted: sets differ from process to process
             if isinstance(part, ast.FunctionDef):
                 twin = _equal_helper(part, own, block)
                 if twin is not None:
@@ -227,14 +227,12 @@ def _new_names(tree: ast.Module, block: ast.Module) -> dict[str, str]:
     return names
 
 
-def _equal_helper(
-    part: ast.FunctionDef, own: dict[str, ast.FunctionDef], block: ast.Module
-) -> str | None:
+def _equal_helper(part: ast.FunctionDef, own: dict[str, str], block: ast.Module) -> str | None:
     """Find a function of the program that does the same and leans on no other helper."""
     helpers = {node.name for node in block.body if isinstance(node, ast.FunctionDef)}
     if names_read(part) & (helpers - {part.name}):
         return None  # equal text, but its helpers may mean something else there
-    return next((name for name, function in own.items() if same_function(part, function)), None)
+    return own.get(function_key(part))
 
 
 def _insert_imports(tree: ast.Module, imports: Sequence[ast.stmt]) -> None:

@@ -12,8 +12,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+from evolve.edits import recorder
 from evolve.edits.tree import LOOPS, ancestors, numbered, parameters_of, parents_of
 from evolve.spec import TaskSpec
 
@@ -22,8 +25,9 @@ RECORD = "EVOLVE_RECORD"
 
 TYPED = (ast.Name, ast.Subscript, ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare)
 MIXED = "mixed"
-LONG = 2000
-"""Characters of an output that are kept as they are; longer ones are cut and summed up."""
+CUT = "..."
+"""Stands in an output that was too long to be kept whole."""
+LOAD = ast.Load()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,31 +89,46 @@ def instrumented(source: str, task: TaskSpec, sites: bool = True) -> str | None:
         return None
     if sites:
         _note_sites(tree, task)
-    _note_arguments(entry, task)
-    text = ast.unparse(ast.fix_missing_locations(tree))
-    return "\n".join((text, _recorder(task), _wrapper(task.entry)))
+    _note_arguments(entry)
+    try:
+        text = ast.unparse(ast.fix_missing_locations(tree))
+    except RecursionError:  # a program at the edge of what Python parses
+        return None
+    return "\n".join((text, _recorder(task), WRAPPER.format(entry=task.entry)))
 
 
 def read_probe(record: Any, source: str) -> Probe | None:
-    """Make a Probe of what the program noted; None where it noted nothing of use."""
-    if not isinstance(record, dict) or not record.get("ran"):
+    """Make a Probe of what the program noted; None where it noted nothing that makes sense.
+
+    The notes come from behind the wall, where a program could have written anything.
+    """
+    try:
+        if not record["ran"]:
+            return None
+        dims = {str(name): int(size) for name, size in record["dims"].items()}
+        arrays = {
+            str(parameter): {str(key): tuple(map(int, shape)) for key, shape in shapes.items()}
+            for parameter, shapes in record["arrays"].items()
+        }
+        noted = {int(key): _noted(*values) for key, values in record["sites"].items()}
+        output = record["output"]
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
         return None
-    numbers = _candidates(ast.parse(source))
-    sites = []
-    for key, noted in record.get("sites", {}).items():
-        kind, shape, runs, leaning = noted
-        number = int(key)
-        if kind == MIXED or number not in numbers:
-            continue
-        function, looped = numbers[number]
-        once = runs == 1 and not looped
-        sites.append(Site(number, function, kind, tuple(shape), once, leaning))
-    arrays = {
-        parameter: {key: tuple(shape) for key, shape in shapes.items()}
-        for parameter, shapes in record.get("arrays", {}).items()
-    }
-    sites.sort(key=lambda site: site.number)
-    return Probe(dict(record.get("dims", {})), arrays, tuple(sites), record.get("output"))
+    sites = [
+        Site(number, function, kind, shape, runs == 1 and not looped, leaning)
+        for number, (function, looped) in _candidates(ast.parse(source)).items()
+        if number in noted
+        for kind, shape, runs, leaning in (noted[number],)
+        if kind != MIXED
+    ]
+    return Probe(dims, arrays, tuple(sites), output if isinstance(output, str) else None)
+
+
+def _noted(
+    kind: Any, shape: Any, runs: Any, leaning: Any
+) -> tuple[str, tuple[str | int, ...], int, float | None]:
+    sizes = tuple(size if isinstance(size, str) else int(size) for size in shape)
+    return str(kind), sizes, int(runs), None if leaning is None else float(leaning)
 
 
 def dim_path(path: str) -> tuple[str, tuple[str, ...], int | None]:
@@ -155,9 +174,6 @@ def _candidates(tree: ast.Module) -> dict[int, tuple[str, bool]]:
     return found
 
 
-LOAD = ast.Load()
-
-
 def _in_body(function: ast.FunctionDef, chain: list[ast.AST]) -> bool:
     """Tell whether a chain of nodes passes through the body, not decorators or defaults."""
     statement = chain[-3] if len(chain) > 2 else None
@@ -192,7 +208,7 @@ class _Wrapper(ast.NodeTransformer):
         return ast.Call(ast.Name("EVOLVE_see", ast.Load()), arguments, [])
 
 
-def _note_arguments(entry: ast.FunctionDef, task: TaskSpec) -> None:
+def _note_arguments(entry: ast.FunctionDef) -> None:
     pairs = ", ".join(f"'{name}': {name}" for name in parameters_of(entry))
     entry.body[:0] = ast.parse(f"EVOLVE_enter({{{pairs}}})").body
 
@@ -202,110 +218,20 @@ def _roots(task: TaskSpec) -> set[str]:
 
 
 def _recorder(task: TaskSpec) -> str:
+    """Give the recorder with the constants of a task."""
     paths = {name: dim_path(path) for name, path in task.dims.items()}
-    return RECORDER.format(record=RECORD, paths=repr(paths), items=items_dim(task), long=LONG)
+    return f"{_recorder_text()}\nEVOLVE_PATHS = {paths!r}\nEVOLVE_ITEMS = {items_dim(task)!r}"
 
 
-def _wrapper(entry: str) -> str:
-    return WRAPPER.format(record=RECORD, entry=entry)
+@cache
+def _recorder_text() -> str:
+    """Give the source of the recorder, its docstrings left out: each draft is kept on disk."""
+    tree = ast.parse(Path(recorder.__file__).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.FunctionDef)) and ast.get_docstring(node):
+            del node.body[0]
+    return ast.unparse(tree)
 
-
-RECORDER = '''
-{record} = {{"sites": {{}}, "dims": {{}}, "arrays": {{}}, "output": None, "ran": False}}
-EVOLVE_PATHS = {paths}
-EVOLVE_ITEMS = {items!r}
-EVOLVE_VALUES = {{}}
-
-
-def EVOLVE_dims(arguments):
-    """Measure the declared dimensions that these arguments have."""
-    sizes = {{}}
-    for name, (root, keys, axis) in EVOLVE_PATHS.items():
-        try:
-            value = arguments[root]
-            for key in keys:
-                value = value[key]
-            if axis is None:
-                sizes[name] = int(value)
-            else:
-                sizes[name] = int(value.shape[axis] if hasattr(value, "shape") else len(value))
-        except (KeyError, IndexError, TypeError, ValueError):
-            pass
-    return sizes
-
-
-def EVOLVE_enter(arguments):
-    """Note what the entry point was first called with."""
-    if {record}["ran"]:
-        return
-    {record}["ran"] = True
-    {record}["dims"] = EVOLVE_dims(arguments)
-    for name, value in arguments.items():
-        if isinstance(value, dict):
-            {record}["arrays"][name] = {{
-                key: [int(size) for size in item.shape]
-                for key, item in value.items()
-                if isinstance(key, str) and hasattr(item, "shape")
-            }}
-
-
-def EVOLVE_see(number, value, dims):
-    """Note the type of a value; one that changes its type is mixed."""
-    dtype = getattr(value, "dtype", None)
-    kind = getattr(dtype, "kind", None)
-    if kind is None:
-        kind = {{float: "f", int: "i", bool: "b"}}.get(type(value))
-    if kind not in ("f", "i", "u", "b"):
-        return value
-    shape = []
-    for size in getattr(value, "shape", ()):
-        names = [name for name, other in dims.items() if other == size]
-        shape.append(names[0] if len(names) == 1 else int(size))
-    sites, key = {record}["sites"], str(number)
-    noted = sites.get(key)
-    if noted is None:
-        sites[key] = [kind, shape, 1, None]
-        if shape == [EVOLVE_ITEMS] and kind == "f":
-            EVOLVE_VALUES[key] = value
-    elif noted[:2] == [kind, shape]:
-        noted[2] += 1
-    else:
-        noted[0] = "mixed"
-    return value
-
-
-def EVOLVE_text(value):
-    """Write an output so that equal outputs give equal texts."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(EVOLVE_text(item) for item in value) + "]"
-    return repr(value)
-
-
-def EVOLVE_leanings(chosen):
-    """Note for each score per item whether high or low ones were chosen, from -1 to 1."""
-    for key, values in EVOLVE_VALUES.items():
-        order = sorted(range(len(values)), key=values.__getitem__)
-        place = {{item: at for at, item in enumerate(order)}}
-        ranks = [place[item] for item in chosen if item in place]
-        if ranks and len(order) > 1:
-            mean = sum(ranks) / len(ranks) / (len(order) - 1)
-            {record}["sites"][key][3] = round(2 * mean - 1, 3)
-
-
-def EVOLVE_leave(value):
-    """Note the output and what it says about the scores."""
-    text = EVOLVE_text(value)
-    if len(text) > {long}:
-        total = sum((at + 1) * ord(letter) for at, letter in enumerate(text))
-        text = text[:{long}] + f"... {{len(text)}} {{total}}"
-    {record}["output"] = text
-    try:
-        EVOLVE_leanings([int(item) for item in value])
-    except (TypeError, ValueError, IndexError, KeyError):
-        pass
-'''
 
 WRAPPER = """
 EVOLVE_entry = {entry}

@@ -18,10 +18,10 @@ IMPURE = frozenset(("random", "seterr", "shuffle", "put", "copyto", "fill_diagon
 
 def tidy(tree: ast.Module, entry: str) -> ast.Module:
     """Tidy a program in place and give it back; what it computes stays the same."""
-    _reuse_equal_helpers(tree, entry)
-    _inline_trivial_helpers(tree, entry)
     for function in functions_of(tree).values():
         _drop_unused_variables(function)
+    _reuse_equal_helpers(tree, entry)
+    _inline_trivial_helpers(tree, entry)
     _drop_unreachable(tree, entry)
     return tree
 
@@ -33,7 +33,7 @@ def _reuse_equal_helpers(tree: ast.Module, entry: str) -> None:
         for function in functions_of(tree).values():
             if function.name == entry:
                 continue
-            key = _key(function)
+            key = function_key(function)
             if key in seen and not _rebound(tree, function.name):
                 tree.body.remove(function)
                 rename(tree, {function.name: seen[key]})
@@ -41,11 +41,6 @@ def _reuse_equal_helpers(tree: ast.Module, entry: str) -> None:
             seen.setdefault(key, function.name)
         else:
             return
-
-
-def same_function(one: ast.FunctionDef, other: ast.FunctionDef) -> bool:
-    """Tell whether two functions differ in nothing but their names."""
-    return _key(one) == _key(other)
 
 
 def rename(tree: ast.AST, names: dict[str, str]) -> None:
@@ -57,7 +52,8 @@ def rename(tree: ast.AST, names: dict[str, str]) -> None:
             node.name = names.get(node.name, node.name)
 
 
-def _key(function: ast.FunctionDef) -> str:
+def function_key(function: ast.FunctionDef) -> str:
+    """Give a text that is equal for functions that differ in nothing but their names."""
     return _key_of(ast.unparse(function))
 
 

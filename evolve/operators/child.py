@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evolve.edits.sites import RECORD, Probe, instrumented, read_probe
+from evolve.edits.sites import CUT, RECORD, Probe, budget_dim, instrumented, read_probe
 from evolve.edits.tidy import tidy
 from evolve.edits.tree import NoEdit, render
 from evolve.errors import Unparsable, Unwritten
@@ -21,8 +21,9 @@ EDITS = 24
 """Edits tried before giving up; they cost a millisecond each."""
 TRIALS = 4
 """Children run on the first probe before giving up; each costs one process."""
-MAX_NODES = 1200
-"""Syntax nodes of a child, five to ten times a published program: selection stays cheap to run."""
+MAX_NODES = 800
+"""Syntax nodes of a child, or as many as its largest parent has: about four published programs,
+so that choosing stays cheap beside training."""
 
 CHANGED = ", changed by search"
 
@@ -47,10 +48,7 @@ class Studied:
 
 async def study(desk: Desk, parent: ParentProgram) -> Studied:
     """Run a parent once on the first probe and note the types of its expressions."""
-    try:
-        text = instrumented(parent.source, desk.task)
-    except RecursionError:  # a program at the edge of what Python parses
-        text = None
+    text = instrumented(parent.source, desk.task)
     if text is None:
         return Studied(parent, None)
     return Studied(parent, read_probe(await desk.draft(text, RECORD), parent.source))
@@ -65,15 +63,19 @@ async def new_child(desk: Desk, edit: Edit, known: list[Studied]) -> str:
     """
     parents = {program_id(parent.source) for parent in desk.parents}
     outputs = {item.probe.output for item in known if item.probe is not None}
+    limit = max(MAX_NODES, *(count_nodes(parent.source) for parent in desk.parents))
     tried: set[str] = set()
     reason, spare = "no edit was found", None
     for _ in range(EDITS):
         try:
             tree = edit()
             _retitle(tree)
-            source, identity = _finished(tree, desk.task)
+            source, identity = _finished(tree, desk.task, limit)
         except (NoEdit, Unparsable) as error:
             reason = str(error)
+            continue
+        except RecursionError:  # a program at the edge of what Python parses
+            reason = "it is nested too deeply to be edited"
             continue
         if identity in parents or identity in tried:
             reason = "the edits only gave programs that are known"
@@ -109,15 +111,12 @@ def _retitle(tree: ast.Module) -> None:
     tree.body[0] = ast.Expr(ast.Constant(f"{title}{CHANGED}."))
 
 
-def _finished(tree: ast.Module, task: TaskSpec) -> tuple[str, str]:
-    """Tidy and write a child down. Raises: NoEdit, Unparsable."""
-    try:
-        source = render(tidy(tree, task.entry))
-    except RecursionError as error:
-        raise NoEdit("the child is nested too deeply") from error
+def _finished(tree: ast.Module, task: TaskSpec, limit: int) -> tuple[str, str]:
+    """Tidy a child and write it down. Raises: NoEdit, Unparsable, RecursionError."""
+    source = render(tidy(tree, task.entry))
     screen(source, task)
-    if count_nodes(source) > MAX_NODES:
-        raise NoEdit(f"the child would have more than {MAX_NODES} syntax nodes")
+    if count_nodes(source) > limit:
+        raise NoEdit(f"the child would have more than {limit} syntax nodes")
     return source, program_id(source)
 
 
@@ -127,16 +126,17 @@ async def _trial(desk: Desk, source: str) -> Probe | None:
     if text is None:
         return None
     probe = read_probe(await desk.draft(text, RECORD), source)
-    if probe is None or probe.output is None or not _could_be_valid(probe.output, desk.task):
-        return None
-    return probe
+    return probe if probe is not None and _could_be_valid(probe, desk.task) else None
 
 
-def _could_be_valid(output: str, task: TaskSpec) -> bool:
-    """Refuse what no grader takes: numbers that are not finite, and a set with an item twice."""
-    if "nan" in output or "inf" in output:
+def _could_be_valid(probe: Probe, task: TaskSpec) -> bool:
+    """Refuse what no grader takes: no output, numbers that are not finite, a set with doubles."""
+    output, budget = probe.output, budget_dim(task)
+    if output is None or "nan" in output or "inf" in output:
         return False
-    if task.canonical != "set":
+    if budget is None:
         return True
     items = output.strip("[]").split(", ")
-    return len(items) == len(set(items)) and "" not in items
+    if CUT in output:  # the last item may be half of one
+        items = items[:-1]
+    return "" not in items and len(items) == len(set(items)) <= probe.dims.get(budget, len(items))

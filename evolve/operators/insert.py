@@ -8,11 +8,12 @@ from evolve.edits.combine import (
     draw_site,
     join_scores,
     mask_in_front,
+    mask_score,
     score_sites,
     select_by,
 )
 from evolve.edits.pieces import Piece, graft, piece_of, slice_at
-from evolve.edits.sites import items_dim
+from evolve.edits.sites import budget_dim, items_dim
 from evolve.edits.tree import NoEdit, call, functions_of, numbered, parameters_of, replace_node
 from evolve.errors import Unwritten
 from evolve.operators.base import Desk
@@ -22,6 +23,9 @@ from evolve.spec import Block
 WEIGHTS = {"score": 20.0, "mask": 3.0, "select": 2.0, "view": 1.0}
 """How often each kind of block is drawn: scores earned 24 % of all gain in a prototype, filters
 1 % and selectors nothing, but these two fill cells."""
+
+ONTO_SCORE = 0.5
+"""How often a mask is laid onto a score rather than set in front of the whole choice."""
 
 
 class Insert:
@@ -64,15 +68,24 @@ def _with_block(block: Block, parent: Studied, desk: Desk) -> ast.Module:
         site = draw_site(tree, score_sites(tree, parent.probe, desk.task), desk.rng)
         join_scores(tree, site, piece, 1.0, desk.rng)
     elif block.gives == "mask":
-        if parent.probe is None:
-            raise NoEdit("the shapes of its inputs are not known")
-        mask_in_front(tree, piece, parent.probe, desk.task)
+        _put_mask(tree, piece, parent, desk)
     elif block.gives == "select":
         score, leaning = _weights(tree, parent, desk)
         select_by(tree, piece, score, leaning, desk.task)
     else:
         _change_view(tree, piece, parent, desk)
     return tree
+
+
+def _put_mask(tree: ast.Module, piece: Piece, parent: Studied, desk: Desk) -> None:
+    """Set a mask in front of the choice or, where outputs are no sets, onto a score, in place."""
+    sites = score_sites(tree, parent.probe, desk.task)
+    if budget_dim(desk.task) is None or (sites and desk.rng.random() < ONTO_SCORE):
+        mask_score(tree, draw_site(tree, sites, desk.rng), piece)
+    elif parent.probe is not None:
+        mask_in_front(tree, piece, parent.probe, desk.task)
+    else:
+        raise NoEdit("the shapes of its inputs are not known")
 
 
 def _weights(tree: ast.Module, parent: Studied, desk: Desk) -> tuple[Piece, float | None]:

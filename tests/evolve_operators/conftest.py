@@ -15,7 +15,10 @@ from evolve.spec import Block, Measure, TaskSpec
 MEASURES = (Measure(name="a", range=(0, 1), bins=4), Measure(name="b", range=(0, 1), bins=4))
 
 WEIGHTED_CENTERS = '''
-"""Weighted centres. A second sentence."""
+"""Weighted centres.
+
+A second paragraph.
+"""
 import numpy as np
 
 
@@ -199,7 +202,7 @@ class World:
             with np.errstate(all="ignore"):
                 exec(compile(source, "<candidate>", "exec"), names)
                 value = names[self.task.entry](**arguments)
-        except Exception:  # noqa: BLE001 - a candidate may raise anything
+        except Exception:
             if observe is None:
                 raise
             value = None
@@ -263,5 +266,15 @@ def selection() -> World:
 @pytest.fixture
 def kit() -> Any:
     """The makers of this file, as tests import no test file."""
-    return type("Kit", (), {"Desk": Desk, "World": World, "worlds": WORLDS, "pool": staticmethod(pool),
-                            "write": staticmethod(write), "parent_of": staticmethod(parent_of)})
+    return type(
+        "Kit",
+        (),
+        {
+            "Desk": Desk,
+            "World": World,
+            "worlds": WORLDS,
+            "pool": staticmethod(pool),
+            "write": staticmethod(write),
+            "parent_of": staticmethod(parent_of),
+        },
+    )

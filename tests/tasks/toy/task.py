@@ -7,12 +7,12 @@ import numpy as np
 
 from evolve.task import Grade, Instance, Invalid, rng
 
-SIZES = {"probe": 3, "train": 4, "valid": 8, "test": 16}
 FEATURES = 5
 
 
 def instances(split, settings, block=0):
-    for i in range(SIZES[split]):
+    sizes = {"probe": settings.probes, "train": settings.pools, "valid": 2 * settings.pools, "test": 16}
+    for i in range(sizes[split]):
         generator = rng("toy", split, block, i)
         features = generator.normal(size=(settings.items + i, FEATURES))
         # Test problems lean on other features than train problems do.

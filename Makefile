@@ -1,0 +1,68 @@
+# Two commands are all a newcomer needs: `make run` and `make test`. Both do their own set-up.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+WORKERS ?= 2
+
+.PHONY: run install test quick lint types soak oracle baselines results benchmarks clean
+
+run: $(VENV)/.run
+	$(BIN)/evolve run tasks/data_selection --steps 200 --rng-seed 0
+	$(BIN)/evolve elites
+	$(BIN)/evolve map
+
+install: $(VENV)/.dev
+
+test: install lint types
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not soak"
+
+quick: install lint
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not slow and not soak"
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+# Long laws and loads; what came out is told in docs/soak.md.
+soak: install
+	EVOLVE_SOAK=1 $(BIN)/python -m pytest -n $(WORKERS) -m "soak or slow"
+
+# The grid against pyribs, which is 579 MB and so no part of the tests.
+oracle: install
+	$(PIP) --editable '.[oracle]'
+	$(BIN)/python -m pytest tests/oracle
+
+baselines: install
+	$(BIN)/python -m evolve.baselines data_selection
+
+results: install
+	$(BIN)/python benchmarks/results.py
+
+benchmarks: install
+	$(BIN)/python benchmarks/sandbox_bench.py
+	$(BIN)/python benchmarks/step_bench.py
+	$(BIN)/python benchmarks/operators_bench.py
+	$(BIN)/python benchmarks/tables_bench.py
+	$(BIN)/python benchmarks/workers_bench.py
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+# torch comes first and by its exact version, so that a CPU build at hand is taken.
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) torch==2.13.0
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[dev,postgres]'
+	touch $@ $(VENV)/.run
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,185 @@
+"""Says everything that is wrong with a task before a cent is spent on it.
+
+An error makes results wrong or a search impossible; a warning makes them worse than they could be.
+The hidden split is not opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from itertools import combinations
+from pathlib import Path
+
+from archive.records import Evaluation, Status
+from evolve.assess import PROBE, TRAIN, VALID, Assessor, assessing
+from evolve.check.files import read_files
+from evolve.check.report import Finding, Report, Row, error
+from evolve.check.rows import read_rows
+from evolve.errors import TaskError
+from evolve.executor import Progress
+from evolve.grid import Grid
+from evolve.loader import Task, load_task
+
+__all__ = ["Finding", "Report", "Row", "check"]
+
+# The second run of a program should be another process's.
+MIN_SLOTS = 2
+
+# Told of each program that was run: (done, total, its name).
+Watch = Callable[[int, int, str], None]
+
+
+def check(
+    name: str | Path,
+    *,
+    workers: int,
+    report: Progress | None = None,
+    watch: Watch = lambda done, total, program: None,
+) -> Report:
+    """Check a task by path or name; give what was found. Raises: WorldError."""
+    try:
+        task = load_task(name)
+    except TaskError as fault:
+        return Report(str(name), tuple(error("task", line) for line in str(fault).splitlines()))
+    inspection = _Inspection(task, watch)
+    try:
+        inspection.findings += read_files(task)
+        asyncio.run(inspection.run(workers, report))
+    except TaskError as fault:
+        # The task's own code fails: what was found until then stays.
+        inspection.error("task.py", str(fault))
+    return inspection.result()
+
+
+class _Inspection:
+    """One check under way; findings gather in the order in which they are made."""
+
+    def __init__(self, task: Task, watch: Watch) -> None:
+        self.task, self.watch = task, watch
+        self.findings: list[Finding] = []
+        self.rows: list[Row] = []
+
+    def result(self) -> Report:
+        cells = math.prod(measure.bins for measure in self.task.spec.measures)
+        used = len({row.cell for row in self.rows if row.cell is not None})
+        return Report(self.task.name, tuple(self.findings), tuple(self.rows), cells, used)
+
+    def error(self, about: str, message: str) -> None:
+        self.findings.append(error(about, message))
+
+    async def run(self, workers: int, report: Progress | None) -> None:
+        """Run every program, and ask the grader about the task itself."""
+        screened = {
+            name: source
+            for name, source in self.task.programs().items()
+            if not self._refused(f"programs/{name}.py")
+        }
+        async with assessing(self.task, workers=max(MIN_SLOTS, workers), report=report) as assessor:
+            await self._instances(assessor)
+            await asyncio.gather(*(self._program(assessor, *item) for item in screened.items()))
+            self.rows.sort(key=lambda row: -(row.fitness if row.fitness is not None else -math.inf))
+            await self._controls(assessor)
+            await self._grading(assessor, screened)
+        self.findings += read_rows(self.task, self.rows)
+
+    def _refused(self, about: str) -> bool:
+        return any(f.severity == "error" and f.about == about for f in self.findings)
+
+    async def _instances(self, assessor: Assessor) -> None:
+        names: dict[str, str] = {}
+        async with assessor.executor.slot(0) as slot:
+            for split in (PROBE, TRAIN, VALID):
+                described = await slot.describe(split, 0)
+                for instance in described:
+                    other = names.setdefault(instance["name"], split)
+                    if other != split:
+                        self.error(
+                            "task.py",
+                            f"an instance named {instance['name']!r} is in {other} and in {split}: "
+                            "names must differ, they seed the candidates' generators",
+                        )
+                if split == PROBE:
+                    self._dims(described[0]["dims"])
+
+    def _dims(self, dims: Mapping[str, int]) -> None:
+        for (one, size), (other, same) in combinations(dims.items(), 2):
+            if size == same:
+                self.error(
+                    "task.toml: dims",
+                    f"{one} and {other} are both {size} on the first probe: make them differ, "
+                    "operators tell arrays apart by their shapes",
+                )
+
+    async def _program(self, assessor: Assessor, name: str, source: str) -> None:
+        """Run a program twice, each instance in a fresh child, and grade it once."""
+        about = f"programs/{name}.py"
+        async with assessor.executor.slot(0) as slot:
+            probed = await slot.probe(source)
+            for sample in await slot.samples(source):
+                if sample["status"] != "ok":
+                    self.error(about, f"is {sample['status']} on {sample['name']} of `probe`")
+                    break
+        evaluation = await assessor.program(source, TRAIN)
+        if evaluation.status is Status.OK:
+            async with assessor.executor.slot(0) as slot:
+                again = await slot.run(source, TRAIN, 0)
+            if again.outputs_digest != evaluation.outputs_digest:
+                self.error(
+                    about,
+                    "two runs gave different outputs: draw from `rng` only, and let instances() "
+                    "give the same in every process",
+                )
+        else:
+            self.error(about, f"is {evaluation.status.value} on `train`: {evaluation.reason}")
+        self.rows.append(self._row(name, evaluation, probed.behaviour))
+        self.watch(len(self.rows), len(self.task.programs()), name)
+
+    def _row(self, name: str, evaluation: Evaluation, behaviour: str | None) -> Row:
+        cell, clipped = None, False
+        if evaluation.status is Status.OK:
+            cell, clipped = Grid(self.task.spec.measures).locate(evaluation.measures)
+        return Row(
+            program=name,
+            status=evaluation.status.value,
+            fitness=evaluation.fitness,
+            standard_error=evaluation.se,
+            cell=cell,
+            clipped=clipped,
+            seconds=evaluation.wall_s,
+            cpu_s=evaluation.cpu_s / max(evaluation.n, 1),
+            behaviour=behaviour,
+            outputs_digest=evaluation.outputs_digest,
+        )
+
+    async def _controls(self, assessor: Assessor) -> None:
+        for name, source in self.task.controls().items():
+            evaluation = await assessor.control(source, TRAIN)
+            if evaluation.status is not Status.OK:
+                self.error(f"controls/{name}.py", f"is {evaluation.status}: {evaluation.reason}")
+
+    async def _grading(self, assessor: Assessor, sources: Mapping[str, str]) -> None:
+        """Ask about the graders themselves, with the outputs of the best valid program."""
+        valid = [row.program for row in self.rows if row.status == Status.OK]
+        if not valid:
+            self.error("programs", "none is valid on `train`: a search has nothing to start from")
+            return
+        source = sources[valid[0]]
+        async with assessor.executor.slot(0) as slot:
+            differs = (await slot.compare(source, TRAIN, 0))["differs"]
+            audits = [await slot.audit(source, split, 0) for split in (PROBE, TRAIN)]
+        if differs:
+            self.error("task.py", f"grade_many and grade disagree on {differs}")
+        for audit in audits:
+            if audit["form"]:
+                self.error(
+                    "task.py",
+                    f"the grade of {audit['form']} depends on more than the canonical form "
+                    f"{self.task.spec.canonical!r} keeps: equal forms share one grade",
+                )
+            for instance, private, public in audit["leaks"][:1]:
+                self.error(
+                    "task.py",
+                    f"{instance}: private {private} equals public {public}, so candidates see it",
+                )

@@ -1,0 +1,213 @@
+"""A task's own code, in the one process that may know everything: instances, grades, controls."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from evolve import task as task_api
+from evolve.errors import TaskError
+from evolve.randomness import candidate_seed
+from evolve.spec import TaskSpec
+from evolve.task import Grade, Instance, Invalid
+from sandbox import SandboxError
+
+# Frames of a task's own traceback that a message shows: enough to find the line.
+LOAD_FRAMES, CALL_FRAMES = 3, 4
+
+Grades = list[Grade] | Invalid
+
+
+class TaskCode:
+    """`task.py` of one task, loaded; whatever it raises becomes a TaskError that shows its lines.
+
+    settings: the task's own options. digest: of the task, which seeds the candidates' generators.
+    report: told of long work on artefacts, (done, total, what).
+    Raises: TaskError if it cannot be imported or lacks a function.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        spec: TaskSpec,
+        settings: Mapping[str, Any],
+        digest: str,
+        report: task_api.Progress,
+    ) -> None:
+        self.spec, self.digest, self._report = spec, digest, report
+        self._settings = SimpleNamespace(**settings)
+        self._module = _load_module(folder)
+
+    def instances(self, split: str, block: int) -> tuple[Instance, ...]:
+        """Build the instances of a block. Raises: TaskError if there are none or two of a name."""
+        with self._own_code(f"instances({split!r}, settings, block={block})"):
+            instances = tuple(self._module.instances(split, self._settings, block=block))
+        names = [instance.name for instance in instances]
+        if not instances or len(set(names)) < len(names):
+            problem = "gives none" if not instances else "gives two of the same name"
+            raise TaskError(f"{self.spec.name}/task.py: instances({split!r}, ...) {problem}")
+        return instances
+
+    @property
+    def grades_many(self) -> bool:
+        """Whether the task has `grade_many`."""
+        return getattr(self._module, "grade_many", None) is not None
+
+    def grade_all(self, instances: Sequence[Instance], outputs: Sequence[Any]) -> Grades:
+        """Grade outputs, all at once if the task can; the first invalid one speaks for all."""
+        if not self.grades_many:
+            return self.grade_singly(instances, outputs)
+        with self._own_code("grade_many()"):
+            try:
+                grades = list(self._module.grade_many(list(instances), list(outputs)))
+            except Invalid as verdict:
+                return verdict
+        if len(grades) != len(outputs):
+            raise TaskError(
+                f"{self.spec.name}/task.py: grade_many gives {len(grades)} grades for "
+                f"{len(outputs)} outputs"
+            )
+        return grades
+
+    def grade_singly(self, instances: Sequence[Instance], outputs: Sequence[Any]) -> Grades:
+        """Grade outputs with `grade`, one by one, to the first invalid one."""
+        grades: list[Grade] = []
+        for instance, output in zip(instances, outputs, strict=True):
+            with self._own_code(f"grade() of {instance.name}"):
+                try:
+                    grades.append(self._module.grade(instance, output))
+                except Invalid as verdict:
+                    return Invalid(f"{instance.name}: {verdict}")
+        return grades
+
+    def control_outputs(self, source: str, instances: Sequence[Instance]) -> list[Any]:
+        """Run a control, which is also given `private`.
+
+        It is the task author's code, as trusted as task.py, and runs here, not behind the wall.
+        """
+        with self._own_code("a control"):
+            namespace: dict[str, Any] = {"__name__": "control"}
+            exec(compile(source, "<control>", "exec"), namespace)
+            entry = namespace[self.spec.entry]
+            return [
+                entry(**self._arguments(instance), private=instance.private)
+                for instance in instances
+            ]
+
+    def quality(self, instances: Sequence[Instance], grades: Grades) -> dict[str, Any]:
+        """Sum grades up: the quality fields of an Evaluation.
+
+        Raises: TaskError for grades that no grid can place: the task's fault, not the program's.
+        """
+        if isinstance(grades, Invalid):
+            return {"status": "invalid", "reason": str(grades)}
+        names = [instance.name for instance in instances]
+        self._check_grades(names, grades)
+        scores = [float(grade.score) for grade in grades]
+        declared = [measure.name for measure in self.spec.measures]
+        extra = sorted(set(grades[0].measures).difference(declared))
+        n = len(scores)
+        return {
+            "status": "ok",
+            "reason": None,
+            "fitness": math.fsum(scores) / n,
+            "n": n,
+            "se": float(np.std(scores, ddof=1)) / math.sqrt(n) if n > 1 else None,
+            "scores": dict(zip(names, scores, strict=True)),
+            "measures": {
+                name: math.fsum(float(grade.measures.get(name, 0.0)) for grade in grades) / n
+                for name in (*declared, *extra)
+            },
+            "feedback": {
+                name: grade.feedback
+                for name, grade in zip(names, grades, strict=True)
+                if grade.feedback
+            },
+        }
+
+    def dims(self, instance: Instance) -> dict[str, int]:
+        """Resolve the declared dimensions: `pool.y[0]` is axis 0 of public.pool.y."""
+        found = {}
+        for name, path in self.spec.dims.items():
+            place, _, axis = path.partition("[")
+            value: Any = instance.public
+            try:
+                for part in place.split("."):
+                    value = value[part]
+                found[name] = int(value.shape[int(axis.rstrip("]"))]) if axis else int(value)
+            except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+                raise TaskError(f"task.toml: dims.{name} = {path!r}: not in the inputs") from error
+        return found
+
+    def _arguments(self, instance: Instance) -> dict[str, Any]:
+        arguments = dict(instance.public)
+        if self.spec.rng:
+            seed = candidate_seed(self.digest, instance.name)
+            arguments["rng"] = np.random.Generator(np.random.PCG64(seed))
+        return arguments
+
+    def _check_grades(self, names: Sequence[str], grades: Sequence[Grade]) -> None:
+        for name, grade in zip(names, grades, strict=True):
+            values = {"score": grade.score}
+            for measure in self.spec.measures:
+                if measure.name not in grade.measures:
+                    raise TaskError(
+                        f"{self.spec.name}/task.py: the grade of {name} lacks the measure "
+                        f"{measure.name!r} that task.toml declares"
+                    )
+                values[measure.name] = grade.measures[measure.name]
+            for what, value in values.items():
+                if not math.isfinite(value):
+                    raise TaskError(f"{self.spec.name}/task.py: {what} of {name} is {value}")
+
+    def _own_code(self, what: str) -> _OwnCode:
+        return _OwnCode(self.spec.name, what, self.digest, self._report)
+
+
+class _OwnCode:
+    """Run the task author's code: its artefacts and progress belong to this task, and what it
+    raises becomes a TaskError with the lines of it that matter."""
+
+    def __init__(
+        self, name: str, what: str, digest: str, report: Callable[[int, int, str], None]
+    ) -> None:
+        self.name, self.what = name, what
+        self._context = task_api.grading(digest, report)
+
+    def __enter__(self) -> None:
+        self._context.__enter__()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._context.__exit__(None, None, None)
+        if isinstance(error, Exception) and not isinstance(error, (TaskError, SandboxError)):
+            lines = "".join(traceback.format_exception(error)[-CALL_FRAMES:]).strip()
+            raise TaskError(f"{self.name}/task.py: {self.what} failed:\n{lines}") from error
+
+
+def _load_module(folder: Path) -> ModuleType:
+    """Import a task's folder as a package of its own, so that its files import each other."""
+    package = f"evolve_task_{folder.name}"
+    sys.modules[package] = holder = ModuleType(package)
+    holder.__path__ = [str(folder)]
+    spec = importlib.util.spec_from_file_location(f"{package}.task", folder / "task.py")
+    if spec is None or spec.loader is None:
+        raise TaskError(f"{folder}/task.py: cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        lines = "".join(traceback.format_exception(error)[-LOAD_FRAMES:]).strip()
+        raise TaskError(f"{folder}/task.py: cannot be imported:\n{lines}") from error
+    for name in ("instances", "grade"):
+        if not callable(getattr(module, name, None)):
+            raise TaskError(f"{folder}/task.py: defines no function `{name}`")
+    return module

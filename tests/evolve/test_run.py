@@ -1,0 +1,249 @@
+"""The run as an ask/tell object, from Python, without the loop and without a wall."""
+
+import asyncio
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archive import queries
+from archive.records import Evaluation, Kind, Status
+from archive.store import Archive
+from evolve import RunLimits, load_task, open_run, resume_run
+from evolve.errors import UsageError, WorldError
+from evolve.hashing import plain_digest
+
+TOY = "tests/tasks/toy"
+
+
+@pytest.fixture
+def archive(tmp_path):
+    with Archive.open(tmp_path / "evolve.db") as opened:
+        yield opened
+
+
+def start(archive, *, steps=40, **options):
+    return open_run(load_task(TOY), archive=archive, limits=RunLimits(steps=steps), **options)
+
+
+def evaluation(text, status=Status.OK):
+    """A made-up evaluation that depends on the program alone."""
+    luck = random.Random(text)
+    return Evaluation(
+        task="",
+        world="",
+        stage="",
+        block=0,
+        program="",
+        status=status,
+        outputs_digest=plain_digest(text),
+        fitness=luck.random() if status is Status.OK else None,
+        n=4,
+        measures={"spread": luck.uniform(0, 2), "lean": luck.uniform(-1, 1)},
+    )
+
+
+def program(n):
+    return f"def weigh(features, k, rng):\n    return features[:, 0] * {n}.5\n"
+
+
+def told(archive, run):
+    return [
+        (s.n, s.asked_after, s.operator, s.parents, s.program, s.status, s.cell, s.placement)
+        for s in queries.told_steps(archive, run.record.id)
+    ]
+
+
+def test_ask_and_tell_until_the_limit(archive):
+    run = start(archive, steps=12)
+    while (assignment := run.ask()) is not None:
+        run.tell(assignment, program(assignment.n), evaluation(program(assignment.n)))
+    assert run.over == "steps"
+    assert run.state.told == 12
+    assert run.state.best[0].fitness == max(t.fitness for t in run.state.history.entries)
+    run.close("steps")
+    assert archive.run().stop_reason == "steps"
+
+
+def test_initial_programs_are_the_first_steps_and_have_no_parents(archive):
+    run = start(archive)
+    first = [run.ask() for _ in range(len(run.initial))]
+    assert [a.n for a in first] == list(range(len(run.initial)))
+    assert {a.step.kind for a in first} == {Kind.INITIAL}
+    assert all(a.parents == () for a in first)
+    assert run.ask() is None  # nothing could be a parent yet
+    run.close("interrupted")
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from([1, 3, 16]))
+@settings(max_examples=15, deadline=None)
+def test_any_interleaving_of_completions_gives_the_same_tells(tmp_path_factory, random, lookahead):
+    """Whatever finishes first, steps are told by number, and asked from the same states."""
+    results = []
+    for shuffled in (False, True):
+        place = tmp_path_factory.mktemp("interleaving") / "evolve.db"
+        with Archive.open(place) as archive:
+            task = load_task(TOY, [f"search.lookahead={lookahead}"])
+            run = open_run(task, archive=archive, rng_seed=3, limits=RunLimits(steps=30))
+            waiting = []
+            while not run.over:
+                while (assignment := run.ask()) is not None:
+                    waiting.append(assignment)
+                at = random.randrange(len(waiting)) if shuffled else 0
+                assignment = waiting.pop(at)
+                text = program(assignment.n % 13)  # some are duplicates
+                run.tell(assignment, text, evaluation(text))
+            results.append(told(archive, run))
+            run.close("steps")
+    assert results[0] == results[1]
+    assert any(row[5] is Status.DUPLICATE for row in results[0])
+
+
+def test_arrival_order_tells_as_steps_finish_and_resumes_to_the_same_state(archive):
+    task = load_task(TOY, ["search.order=arrival"])
+    run = open_run(task, archive=archive, rng_seed=1, limits=RunLimits(steps=20))
+    first = [run.ask() for _ in range(4)]
+    for assignment in reversed(first):
+        text = program(assignment.n)
+        run.tell(assignment, text, evaluation(text))
+    assert [row[0] for row in told(archive, run)] == [3, 2, 1, 0]
+    state = run.state
+    run.close("interrupted")
+    again = resume_run(archive.run(), archive=archive)
+    assert again.state.grid == state.grid
+    assert again.state.best == state.best
+    again.close("interrupted")
+
+
+def test_a_duplicate_by_syntax_or_by_outputs_takes_no_cell_and_says_what_it_equals(archive):
+    run = start(archive)
+    texts = [program(1), program(1).replace("features", "features "), program(2), program(3)]
+    results = [evaluation(program(1)), evaluation(program(1)), evaluation(program(1)), evaluation("x")]
+    for text, result in zip(texts, results, strict=True):
+        run.tell(run.ask(), text, result)
+    steps = {s.n: s for s in queries.told_steps(archive, run.record.id)}
+    assert [steps[n].status for n in range(4)] == ["ok", "duplicate", "duplicate", "ok"]
+    assert [steps[n].duplicate_of for n in range(4)] == [None, 0, 0, None]
+    assert steps[1].reason == "same syntax as step 0"
+    assert steps[2].reason == "same behaviour as step 0"
+    assert (steps[1].cell, steps[2].cell) == (None, None)
+    assert run.state.evaluations == 2
+    run.close("interrupted")
+
+
+def test_evaluations_end_a_run_as_they_are_told(archive):
+    run = open_run(load_task(TOY), archive=archive, limits=RunLimits(evaluations=9))
+    while (assignment := run.ask()) is not None:
+        text = program(assignment.n % 12)
+        run.tell(assignment, text, evaluation(text))
+    assert run.over == "evaluations"
+    assert run.state.evaluations == 9
+    run.close("evaluations")
+
+
+def test_a_run_none_of_whose_initial_programs_is_valid_says_so(archive):
+    run = start(archive)
+    while (assignment := run.ask()) is not None:
+        bad = evaluation(program(assignment.n), Status.CRASHED)
+        run.tell(assignment, program(assignment.n), bad)
+    with pytest.raises(UsageError, match="none of the 4 initial programs of toy is valid"):
+        run.raise_if_barren()
+    run.close("failed")
+
+
+def test_a_task_that_changed_is_not_resumed(archive, tmp_path):
+    import shutil
+
+    shutil.copytree(TOY, tmp_path / "toy")
+    run = open_run(load_task(tmp_path / "toy"), archive=archive)
+    run.close("interrupted")
+    with (tmp_path / "toy" / "task.py").open("a") as file:
+        file.write("\n# another grader\n")
+    with pytest.raises(UsageError, match="has changed since toy-1 began"):
+        resume_run(archive.run(), archive=archive)
+
+
+def test_brief_and_baselines_may_change_and_a_run_still_resumes(archive, tmp_path):
+    import shutil
+
+    shutil.copytree(TOY, tmp_path / "toy")
+    open_run(load_task(tmp_path / "toy"), archive=archive).close("interrupted")
+    (tmp_path / "toy" / "brief.md").write_text("other words")
+    (tmp_path / "toy" / "programs" / "new.py").write_text(program(1))
+    resume_run(archive.run(), archive=archive).close("interrupted")
+
+
+class Recorder:
+    """A model that counts its calls and may be cut off."""
+
+    name = "scripted"
+
+    def __init__(self, die_at=None):
+        self.prompts, self.die_at = [], die_at
+
+    async def complete(self, prompt):
+        from evolve.models import Reply
+
+        self.prompts.append(prompt)
+        if len(self.prompts) == self.die_at:
+            raise KeyboardInterrupt
+        return Reply(f"IDEA: more\n```python\n{program(len(self.prompts))}```", usd=0.25, tokens=7)
+
+
+def write_with(run, assignment, model):
+    from evolve.desk import JournaledDesk
+
+    async def no_draft(source, observe):
+        raise AssertionError("this operator makes no draft")
+
+    desk = JournaledDesk(run, assignment, no_draft, model)
+    return asyncio.run(run.operators[assignment.step.operator].write(desk))
+
+
+def run_to_first_search_step(archive, model):
+    run = start(archive, operators=["rewrite"], model=model)
+    for _ in range(len(run.initial)):
+        assignment = run.ask()
+        run.tell(assignment, program(assignment.n), evaluation(program(assignment.n)))
+    return run, run.ask()
+
+
+def test_a_settled_answer_is_handed_in_again_and_never_paid_twice(archive):
+    model = Recorder()
+    run, assignment = run_to_first_search_step(archive, model)
+    text = write_with(run, assignment, model)
+    assert write_with(run, assignment, model) == text
+    assert len(model.prompts) == 1
+    (answer,) = queries.answers(archive, run.record.id)
+    assert (answer.kind, answer.state, answer.usd, answer.tokens) == ("model", "received", 0.25, 7)
+    assert answer.request["prompt"] == model.prompts[0]
+    assert archive.run().usd == 0.25
+    run.close("interrupted")
+
+
+def test_a_call_cut_off_by_a_crash_counts_and_is_made_again(archive):
+    model = Recorder(die_at=1)
+    run, assignment = run_to_first_search_step(archive, model)
+    with pytest.raises(KeyboardInterrupt):
+        write_with(run, assignment, model)
+    assert queries.answers(archive, run.record.id)[0].state == "sent"
+    run.journal.close()
+    again = resume_run(archive.run(), archive=archive, model=model)
+    assignment = again.ask()
+    text = write_with(again, assignment, model)
+    assert text == program(2)
+    answers = queries.answers(archive, again.record.id)
+    assert [(a.seq, a.state, a.cut_off) for a in answers] == [(0, "failed", True), (1, "received", False)]
+    assert write_with(again, assignment, model) == text
+    again.close("interrupted")
+
+
+def test_a_changed_operator_is_noticed_at_replay(archive, monkeypatch):
+    model = Recorder()
+    run, assignment = run_to_first_search_step(archive, model)
+    write_with(run, assignment, model)
+    monkeypatch.setattr("evolve.operators.rewrite.rewrite_prompt", lambda desk: "another prompt")
+    with pytest.raises(WorldError, match="its operator has changed"):
+        write_with(run, assignment, model)
+    run.close("interrupted")

@@ -1,0 +1,133 @@
+"""Runs of the toy task in processes of their own, and what must be equal between two of them."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from archive import queries
+from archive.store import Archive
+
+SCRIPT = Path(__file__).parent / "toy_run.py"
+ROOT = SCRIPT.parent.parent.parent
+TIMEOUT_S = 120
+# How long a process of ours may take to notice that its parent is gone.
+GONE_WITHIN_S = 10
+
+
+@pytest.fixture
+def toy_run():
+    """Run the toy task to its end (or its death); give the finished process."""
+
+    def run(archive, *options):
+        return subprocess.run(
+            _command(archive, *options),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_S,
+            env=_environment(),
+        )
+
+    return run
+
+
+@pytest.fixture
+def start_toy_run():
+    """Start a run and give its process; whatever is left of it is ended by its id."""
+    started = []
+
+    def start(archive, *options):
+        process = subprocess.Popen(
+            _command(archive, *options),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=_environment(),
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def outcome():
+    """Read what the law speaks of: told steps and elites, without times and row numbers."""
+    return _outcome
+
+
+@pytest.fixture(scope="session")
+def descendants():
+    """List the processes that come from one, by their parents' ids."""
+    return _descendants
+
+
+@pytest.fixture(scope="session")
+def all_gone():
+    """Wait until none of some processes is left; give those that stay."""
+
+    def wait(pids):
+        deadline = time.monotonic() + GONE_WITHIN_S
+        while left := [pid for pid in pids if _is_alive(pid)]:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        return left
+
+    return wait
+
+
+def _command(archive, *options):
+    return [sys.executable, str(SCRIPT), str(archive), *map(str, options)]
+
+
+def _environment():
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def _outcome(place):
+    with Archive.open(place, create=False) as archive:
+        run = archive.run()
+        evaluations = queries.evaluations(archive, run.id)
+        steps = [
+            (
+                *(step.n, step.asked_after, step.kind, step.operator, step.parents, step.source),
+                *(step.program, step.outputs_digest, step.status, step.reason),
+                *(step.duplicate_of, step.cell, step.placement, step.told_seq),
+                evaluations[step.evaluation].fitness if step.evaluation else None,
+            )
+            for step in queries.told_steps(archive, run.id)
+        ]
+        return steps, queries.elites(archive, run.id)
+
+
+def _descendants(pid):
+    children = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it ended while we looked
+            children.setdefault(int(fields[1]), []).append(int(entry.name))
+    found, waiting = [], [pid]
+    while waiting:
+        for child in children.get(waiting.pop(), []):
+            found.append(child)
+            waiting.append(child)
+    return found
+
+
+def _is_alive(pid):
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return fields[0] != "Z"

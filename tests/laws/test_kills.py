@@ -1,0 +1,123 @@
+"""Killed at any commit, or anywhere else, and resumed: the same archive, and nobody left over."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from archive.store import Archive
+
+pytestmark = pytest.mark.slow
+
+STEPS = 30
+# Every fourth boundary here; `make soak` takes all of them.
+EVERY = 1 if os.environ.get("EVOLVE_SOAK") else 4
+GROUPS = 8
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, outcome):
+    """The told steps and elites of a run that nobody touched, and how many boundaries it has."""
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    place = tmp_path_factory.mktemp("laws") / "undisturbed.db"
+    script = Path(__file__).parent / "toy_run.py"
+    command = [sys.executable, str(script), str(place), "--steps", str(STEPS), "--count"]
+    done = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
+    return outcome(place), int(done.stdout.split()[-1])
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_killed_at_a_commit_and_resumed_ends_as_if_undisturbed(
+    group, undisturbed, toy_run, outcome, tmp_path
+):
+    expected, boundaries = undisturbed
+    assert boundaries > 4 * STEPS
+    for boundary in range(group * EVERY, boundaries, GROUPS * EVERY):
+        place = tmp_path / f"{boundary}.db"
+        killed = toy_run(place, "--steps", STEPS, "--workers", 1, "--die-at", boundary)
+        assert killed.returncode in (-signal.SIGKILL, 0), killed.stderr
+        resumed = toy_run(place, "--steps", STEPS, "--resume")
+        assert resumed.returncode == 0, resumed.stderr
+        assert outcome(place) == expected, f"boundary {boundary}"
+
+
+@pytest.mark.parametrize("kind", ["main", "grader", "warm", "candidate"])
+def test_killed_at_random_moments_and_resumed_ends_as_if_undisturbed(
+    kind, undisturbed, start_toy_run, toy_run, outcome, descendants, all_gone, tmp_path
+):
+    place, moments, seen = tmp_path / "a.db", random.Random(kind), set()
+    for _ in range(5):
+        run = start_toy_run(place, "--steps", STEPS, "--resume")
+        wait_for_told(run, moments.randrange(1, 6))
+        family = descendants(run.pid)
+        seen.update(family)
+        victims = {"main": [run.pid]}.get(kind) or [p for p in family if kind_of(p) == kind]
+        for victim in victims[:1]:
+            kill_one(victim)
+        run.wait(timeout=60) if kind == "main" else kill_one(run.pid)
+        run.wait(timeout=60)
+    assert all_gone(seen) == []
+    resumed = toy_run(place, "--steps", STEPS, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert outcome(place) == undisturbed[0]
+
+
+def test_a_run_survives_the_loss_of_its_graders(
+    undisturbed, start_toy_run, outcome, descendants, all_gone, tmp_path
+):
+    run = start_toy_run(tmp_path / "a.db", "--steps", STEPS)
+    wait_for_told(run, 3)
+    family = descendants(run.pid)
+    graders = [pid for pid in family if kind_of(pid) == "grader"]
+    kill_one(graders[0])
+    _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 0, stderr
+    assert outcome(tmp_path / "a.db") == undisturbed[0]
+    assert all_gone(family) == []
+
+
+def test_two_writers_of_one_run_are_told_who_is_first(start_toy_run, toy_run, tmp_path):
+    run = start_toy_run(tmp_path / "a.db", "--steps", 2000)
+    wait_for_told(run, 2)
+    second = toy_run(tmp_path / "a.db", "--steps", 2000, "--resume")
+    assert second.returncode == 1
+    assert str(run.pid) in second.stderr
+    with Archive.open(tmp_path / "a.db") as archive:
+        assert str(run.pid) in archive.writer(archive.run())
+
+
+def wait_for_told(run, count):
+    """Read what a run says until it has told so many steps (or ended)."""
+    for line in run.stdout:
+        count -= line.startswith("told")
+        if count <= 0:
+            return
+
+
+def kind_of(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+        with open(f"/proc/{pid}/stat") as file:
+            parent = int(file.read().rpartition(")")[2].split()[1])
+    except OSError:
+        return "gone"
+    if b"evolve.grader" in words:
+        return "grader"
+    if b"sandbox.warm" in words:
+        # A candidate is a fork of the warm process, and looks like it.
+        return "candidate" if kind_of(parent) == "warm" else "warm"
+    return "other"
+
+
+def kill_one(pid):
+    """Kill one process that this test started."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        time.sleep(0)

@@ -1,0 +1,61 @@
+"""A search of the toy task in a process of its own, which may kill itself at a given commit.
+
+    python toy_run.py ARCHIVE --steps N [--workers W] [--die-at I] [--resume]
+
+Boundary I = 2 c is just before the c-th commit of this process, I = 2 c + 1 just after it.
+"""
+
+import argparse
+import os
+import signal
+from pathlib import Path
+
+from archive.store import Archive
+from evolve import RunLimits, load_task, open_run, resume_run, search
+
+TOY = Path(__file__).resolve().parent.parent / "tasks" / "toy"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("archive")
+    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--rng-seed", type=int, default=5)
+    parser.add_argument("--set", action="append", default=["grade_ms=0", "pools=1", "probes=1"])
+    parser.add_argument("--die-at", type=int)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--signals", action="store_true")
+    parser.add_argument("--count", action="store_true", help="print how many boundaries there were")
+    options = parser.parse_args()
+    limits = RunLimits(steps=options.steps)
+    boundaries = Boundaries(options.die_at)
+    with Archive.open(options.archive, on_commit=boundaries) as archive:
+        if options.resume and archive.runs():
+            run = resume_run(archive.run(), archive=archive, limits=limits)
+        else:
+            task = load_task(TOY, options.set)
+            run = open_run(task, archive=archive, rng_seed=options.rng_seed, limits=limits)
+        print(search(run, workers=options.workers, watch=say, signals=options.signals), flush=True)
+    if options.count:
+        print(boundaries.count)
+
+
+class Boundaries:
+    """Counts the moments just before and just after each commit, and may die at one."""
+
+    def __init__(self, die_at):
+        self.die_at, self.count = die_at, 0
+
+    def __call__(self, moment, name):
+        if self.count == self.die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.count += 1
+
+
+def say(step):
+    print(f"told {step.n} {step.status}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

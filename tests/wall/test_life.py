@@ -1,0 +1,187 @@
+"""How long things live: no process outlives its job, its sandbox or the process that asked."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sandbox
+from sandbox import Job, Limits, Sandbox, SandboxError
+
+ROOT = Path(sandbox.__file__).parents[1]
+PATIENCE_S = 20.0  # for the kernel and a loaded machine; what is awaited takes milliseconds
+SQUARE = Job("def main(x): return x * x", "main", "a")
+INPUTS = {"a": {"x": 7}}
+
+PARENT = """
+import sys
+from sandbox import Job, Limits, Sandbox
+box = Sandbox.open(inputs={"a": {"x": 1}}, limits=Limits(wall_s=300, cpu_s=300, tasks=9))
+print(box._process.popen.pid, box._scratch, flush=True)
+if sys.argv[1] == "working":
+    source = '''
+import os, time
+def main(x):
+    if os.fork() == 0: os.setsid()
+    time.sleep(300)
+'''
+    box.run(Job(source, "main", "a"))
+sys.stdin.read()
+"""
+
+
+def test_close_ends_the_warm_process_and_removes_its_folder():
+    box = Sandbox.open(inputs=INPUTS)
+    pid, scratch = box._process.popen.pid, box._scratch
+    assert Path(scratch).is_dir()
+    box.close()
+    box.close()
+    assert not alive(pid)
+    assert not Path(scratch).exists()
+    with pytest.raises(SandboxError, match="closed"):
+        box.run(SQUARE)
+
+
+@pytest.mark.parametrize("doing", ["idle", "working"])
+def test_nothing_is_left_when_the_asking_process_is_killed(doing):
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, doing],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        warm, scratch = parent.stdout.readline().split()
+        family = [int(warm)]
+        if doing == "working":
+            family += until(lambda: two_below(int(warm)))
+        parent.kill()
+    until(lambda: not any(map(alive, family)))
+    until(lambda: not Path(scratch).exists())
+
+
+def test_a_killed_warm_process_is_started_again_with_all_its_inputs():
+    with Sandbox.open(inputs=INPUTS) as box:
+        box.add_inputs({"b": {"x": 8}})
+        for _ in range(4):
+            os.kill(box._process.popen.pid, signal.SIGKILL)
+            box._process.popen.wait()
+            assert box.run(Job(SQUARE.source, "main", "b")).value == 64
+            assert box.run(SQUARE).value == 49
+
+
+def test_a_warm_process_that_keeps_dying_is_a_broken_world_and_no_verdict():
+    # at level weak a candidate can signal its parent; nothing is decided about it by that
+    killer = Job("import os\ndef main(x): os.kill(os.getppid(), 9)", "main", "a")
+    with Sandbox.open(level="weak", inputs=INPUTS) as box:
+        with pytest.raises(SandboxError, match="died 3 times over one request"):
+            box.run(killer)
+        assert box.run(SQUARE).value == 49
+
+
+def test_an_interrupted_job_is_ended_and_the_sandbox_can_be_used_on():
+    sleeper = Job("import time\ndef main(x): time.sleep(300)", "main", "a")
+    with Sandbox.open(inputs=INPUTS, limits=Limits(wall_s=300)) as box:
+        warm = box._process.popen.pid
+        old = signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                box.run(sleeper)
+        finally:
+            signal.signal(signal.SIGALRM, old)
+        assert not alive(warm)
+        assert box.run(SQUARE).value == 49
+
+
+def test_a_module_that_starts_threads_cannot_be_used():
+    harness = """
+import threading, time
+threading.Thread(target=time.sleep, args=(300,), daemon=True).start()
+def call(candidate, public, rng): return 1
+"""
+    with (
+        Sandbox.open(inputs=INPUTS, harness=harness) as box,
+        pytest.raises(SandboxError, match="more than one thread"),
+    ):
+        box.run(SQUARE)
+
+
+def test_preloaded_inputs_are_not_charged_to_the_candidate():
+    inputs = {"a": {"x": np.ones(12 << 20)}}
+    limits = Limits(memory_mb=64)
+    with Sandbox.open(inputs=inputs, limits=limits) as box:
+        fits = box.run(Job("def main(x): return float(x[:1 << 20].copy().sum())", "main", "a"))
+        assert (fits.status, fits.value) == ("ok", float(1 << 20))
+        copies = box.run(Job("def main(x): return float(x.copy().sum())", "main", "a"))
+        assert copies.status == "over_limit"
+
+
+def test_more_tasks_may_run_when_the_limit_allows_it():
+    source = """
+import os, threading, time
+def main(x):
+    thread = threading.Thread(target=time.sleep, args=(0.05,))
+    thread.start()
+    if os.fork() == 0: time.sleep(300)
+    thread.join()
+    return x
+"""
+    with Sandbox.open(inputs=INPUTS, limits=Limits(tasks=4)) as box:
+        outcome = box.run(Job(source, "main", "a"))
+        assert (outcome.status, outcome.value) == ("ok", 7)
+        assert children_of(box._process.popen.pid) == []
+
+
+def test_a_file_up_to_its_bound_may_be_written_and_is_removed():
+    source = """
+def main(x):
+    with open("f", "wb") as file: file.write(bytes(x << 20))
+    with open("f", "rb") as file: return len(file.read())
+"""
+    inputs = {"fits": {"x": 1}, "large": {"x": 2}}
+    with Sandbox.open(inputs=inputs, limits=Limits(file_mb=1)) as box:
+        assert box.run(Job(source, "main", "fits")).value == 1 << 20
+        assert box.run(Job(source, "main", "large")).status == "over_limit"
+        assert os.listdir(box._scratch) == []  # noqa: PTH208
+        assert Path(box._scratch).parent == Path(tempfile.gettempdir())
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def until(found):
+    """Wait until something holds, and give it."""
+    end = time.monotonic() + PATIENCE_S
+    while not (value := found()):
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+    return value
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be reaped does not."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def two_below(pid: int) -> list[int]:
+    """Give the candidate and its child, or nothing while they are not both there."""
+    found = children_of(pid)
+    found += [grandchild for child in found for grandchild in children_of(child)]
+    return found if len(found) == 2 else []
+
+
+def children_of(pid: int) -> list[int]:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    return []
