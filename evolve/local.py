@@ -247,7 +247,7 @@ class _PriorityPool:
 async def _receive(pipe: asyncio.StreamReader) -> Any:
     """Read one tree from a grader, which is ours: its frames are trusted to be frames."""
     prefix = await pipe.readexactly(wire.PREFIX_BYTES)
-    size = wire.frame_bytes(prefix)
+    size = wire.frame_bytes(memoryview(prefix))
     if size is None or size > MAX_MESSAGE_BYTES:
         raise SlotLost("a grader answered with something that is no frame")
     return wire.decode(prefix + await pipe.readexactly(size - wire.PREFIX_BYTES))

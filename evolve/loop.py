@@ -7,7 +7,8 @@ behind the wall, graded, and told. The run object holds the laws; the worker doe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from archive.records import Step
 from evolve.run import Run
@@ -60,7 +61,6 @@ async def _finish_running(run: Run, working: set[asyncio.Task[None]], watch: Wat
     _take_finished(run, working, watch)
 
 
-async def _cancel(tasks: set[asyncio.Task[None]] | set[asyncio.Task[bool]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    ended = [task for task in tasks if task.cancel()]
+    await asyncio.gather(*ended, return_exceptions=True)

@@ -86,7 +86,7 @@ def _prepare(job: Job, setting: Setting, pipes: Pipes) -> np.random.Generator:
 def _leave_family(setting: Setting, pipes: Pipes) -> None:
     """Keep nothing of the warm process but its memory: no session, signals, descriptors, folder."""
     parent = os.getppid()
-    os.setsid()
+    os.setsid()  # where the scheduler groups by session, it also gets its fair share of the cores
     kernel.end_with_parent(parent, signal.SIGKILL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     null = os.open(os.devnull, os.O_RDONLY)

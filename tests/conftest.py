@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import make_url
 
+from archive import schema
 from archive.store import Archive
 
 # Debian keeps the server's programs out of PATH.
@@ -39,7 +39,9 @@ def postgres_url() -> Iterator[str]:
     if binaries is None:
         pytest.skip("no PostgreSQL server programs (initdb, postgres) on this machine")
     # Not under pytest's folder: that one is closed to the user whom the server runs as.
-    folder = Path(tempfile.mkdtemp(prefix="evolve-postgres-"))
+    # In memory where that can be: a server writes and deletes a thousand files.
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="evolve-postgres-", dir=memory))
     as_user: dict[str, object] = {}
     user = pwd.getpwuid(os.getuid()).pw_name
     if os.getuid() == 0:  # the server refuses to run as root
@@ -88,9 +90,24 @@ def archive_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgres_archive(postgres_url: str, postgresql_template: str) -> str:
-    """Give the URL of an archive of its own, with no runs yet, on PostgreSQL."""
-    return new_database(postgres_url, postgresql_template)
+def postgres_archive(used_archive: str) -> str:
+    """Name an archive with no runs on PostgreSQL: always the same one, emptied for each test."""
+    tables = ", ".join(schema.metadata.tables)
+    with psycopg.connect(_plain(used_archive), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+    return used_archive
+
+
+@pytest.fixture(scope="session")
+def used_archive(postgres_url: str) -> str:
+    """Make the one archive on the server that all tests share, one after the other."""
+    url = new_database(postgres_url)
+    Archive.open(url).close()
+    return url
 
 
 @pytest.fixture(scope="session")
@@ -101,21 +118,17 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="session")
-def postgresql_template(postgres_url: str) -> str:
-    """Make one archive on the server, of which tests get copies; give its database's name."""
-    url = new_database(postgres_url)
-    Archive.open(url).close()
-    return str(make_url(url).database)
-
-
-def new_database(postgres_url: str, template: str = "template1") -> str:
-    """Make a database on a server, empty or a copy of another; give its URL."""
+def new_database(postgres_url: str) -> str:
+    """Make an empty database on a server; give its URL."""
     name = f"archive_{next(_numbers)}"
-    plain = postgres_url.replace("postgresql+psycopg", "postgresql")
-    with psycopg.connect(plain, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    with psycopg.connect(_plain(postgres_url), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
     return postgres_url.replace("/postgres?", f"/{name}?")
+
+
+def _plain(url: str) -> str:
+    """Write SQLAlchemy's URL as the server's own programs do."""
+    return url.replace("postgresql+psycopg", "postgresql")
 
 
 def _postgres_binaries() -> Path | None:
