@@ -30,6 +30,9 @@ class Instant:
 
     name, num_parents, share, uses_model = "instant", 1, 1.0, False
 
+    def suits(self, source):
+        return True
+
     def __init__(self):
         self.numbers = itertools.count(1)
 
@@ -81,7 +84,9 @@ async def measure(run, table):
         for index, slot in enumerate(executor._slots):
             executor._slots[index] = Timed(slot, PHASES, table)
         executor._free._idle = list(executor._slots)
-        await search(run, Worker(run, executor), asyncio.Event(), lambda s: ends.append(time.perf_counter()))
+        await search(
+            run, Worker(run, executor), asyncio.Event(), lambda s: ends.append(time.perf_counter())
+        )
     return [after - before for before, after in itertools.pairwise(ends)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from evolve.loader import Task
 from evolve.local import LocalExecutor
 from evolve.program import program_id
 from evolve.screen import screen
+from evolve.statistics import Grouping
 from evolve.work import MAX_LOST_SLOTS, SERVED
 from evolve.world import world
 
@@ -61,11 +62,17 @@ class Assessor:
         status = Status(quality.pop("status"))
         return Evaluation(**self._key(stage, block), program="control", status=status, **quality)
 
-    async def groups(self, stage: str, block: int = 0) -> dict[str, Mapping[str, str]]:
-        """Give the subgroups of a block's instances, {instance: {kind: label}}."""
+    async def grouping(self, stage: str, block: int = 0) -> Grouping:
+        """Give how the instances of a block belong together."""
         async with self.executor.slot(0) as slot:
             described = await slot.describe(stage, block)
-        return {instance["name"]: instance["groups"] for instance in described}
+        return Grouping(
+            subgroups={
+                instance["name"]: [f"{kind}={label}" for kind, label in instance["groups"].items()]
+                for instance in described
+            },
+            units={i["name"]: i["unit"] for i in described if i["unit"]},
+        )
 
     async def _run_and_grade(self, source: str, key: dict[str, Any]) -> Evaluation:
         """Run and grade, with a second chance alone on the machine for a time-out."""

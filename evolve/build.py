@@ -19,7 +19,8 @@ from evolve.errors import UsageError
 from evolve.executor import Progress
 from evolve.loader import Task, load_task
 from evolve.local import LocalExecutor
-from evolve.loop import Watch, search as search_loop
+from evolve.loop import Watch
+from evolve.loop import search as search_loop
 from evolve.models import Model
 from evolve.operators import OFFLINE, offered
 from evolve.operators.base import Operator
@@ -141,9 +142,7 @@ def choose_operators(task: Task, names: Sequence[str] | None) -> dict[str, Opera
     return chosen
 
 
-def executor_for(
-    run: Run, *, workers: int, report: Progress | None = None
-) -> LocalExecutor:
+def executor_for(run: Run, *, workers: int, report: Progress | None = None) -> LocalExecutor:
     """Give the executor that a run's candidates go to."""
     return LocalExecutor(
         run.task,

@@ -48,9 +48,7 @@ class RunLimits:
         return {name: value for name, value in named.items() if value is not None}
 
 
-def parse_settings(
-    pairs: Iterable[str], spec: TaskSpec
-) -> tuple[dict[str, Any], SearchSettings]:
+def parse_settings(pairs: Iterable[str], spec: TaskSpec) -> tuple[dict[str, Any], SearchSettings]:
     """Read `key=value` pairs into the task's settings and the search's.
 
     Raises: UsageError for an unknown key or a value of the wrong type, naming what there is.

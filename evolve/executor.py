@@ -94,7 +94,14 @@ class Executor(Protocol):
 
 
 def evaluation_of(
-    ran: Ran, quality: Mapping[str, Any], *, task: str, world: str, stage: str, block: int, program: str
+    ran: Ran,
+    quality: Mapping[str, Any],
+    *,
+    task: str,
+    world: str,
+    stage: str,
+    block: int,
+    program: str,
 ) -> Evaluation:
     """Put the quality of some outputs and the cost of this program's own run together."""
     return Evaluation(

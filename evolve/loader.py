@@ -45,7 +45,9 @@ class Task:
         found = _sources(self.folder / "programs")
         if not found:
             raise TaskError(f"{self.folder}/programs: no initial program (*.py) is there")
-        return {name: found[name] for name in sorted(found, key=lambda name: (name != TRIVIAL, name))}
+        return {
+            name: found[name] for name in sorted(found, key=lambda name: (name != TRIVIAL, name))
+        }
 
     def controls(self) -> dict[str, str]:
         """Give the reference programs that are never initial, {name: source}."""

@@ -18,7 +18,9 @@ from sandbox import wire
 
 # What a grader inherits: where programs and caches lie, nothing that could be a key.
 KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES")
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+)
 MAX_MESSAGE_BYTES = 256 * 2**20
 # A lost grader is the world's fault: so many fresh ones are tried before the run stops.
 MAX_RETRIES = 2

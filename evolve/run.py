@@ -101,7 +101,10 @@ class Run:
         """Which limit has ended the run; None while there is more to do."""
         if self.limits.steps is not None and self.state.told >= self.limits.steps:
             return "steps"
-        if self.limits.evaluations is not None and self.state.evaluations >= self.limits.evaluations:
+        if (
+            self.limits.evaluations is not None
+            and self.state.evaluations >= self.limits.evaluations
+        ):
             return "evaluations"
         return None
 
@@ -246,15 +249,16 @@ class Run:
             due = range(first, last)
         else:
             due = range(last - 1, last) if told > first else range(0)
-        return due if self.limits.steps is None else range(due.start, min(due.stop, self.limits.steps))
+        return (
+            due if self.limits.steps is None else range(due.start, min(due.stop, self.limits.steps))
+        )
 
     def _ask(self, state: State, n: int) -> Step | None:
         """Decide step n from a state; None when nothing in it could be a parent."""
         if n < len(self.initial):
             return Step(n, state.told, Kind.INITIAL, operator="initial")
-        offers = {name: (op.share, op.num_parents) for name, op in self.operators.items()}
         rng = step_rng(self.record.rng_seed, n, "ask")
-        choice = ask(state, self.settings.parents, offers, rng)
+        choice = ask(state, self.settings.parents, self.operators, rng)
         if choice is None:
             return None
         model = self.model if self.operators[choice.operator].uses_model else None
@@ -265,7 +269,9 @@ class Run:
         if self._open or self.over or self.state.best:
             return
         first = self.state.step(0)
-        why = f"the first is {first.step.status}: {first.step.reason}" if first else "there are none"
+        why = (
+            f"the first is {first.step.status}: {first.step.reason}" if first else "there are none"
+        )
         raise UsageError(
             f"none of the {len(self.initial)} initial programs of {self.task.name} is valid; {why}. "
             f"`evolve check {self.task.name}` tells more"

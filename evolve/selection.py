@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from evolve.grid import Elite
+from evolve.operators.base import Operator
 from evolve.state import NUM_BEST, State
 
 # In 1,119 measured children of a prototype on data selection, the chance of a new best fell from
@@ -34,48 +35,43 @@ class Choice:
 
 
 def ask(
-    state: State,
-    policy: str,
-    operators: Mapping[str, tuple[float, int]],
-    rng: np.random.Generator,
+    state: State, policy: str, operators: Mapping[str, Operator], rng: np.random.Generator
 ) -> Choice | None:
-    """Choose the operator and the parents of a step; None when no program could be a parent.
+    """Choose the parents of a step and the operator; None when no program could be a parent.
 
-    policy: a name of POLICIES. operators: {name: (share, number of parents)}; those that need
-    more parents than there are sit out.
+    policy: a name of POLICIES, for the first parent. Operators that have nothing to do on it, or
+    that need more parents than there are, sit out; of the others one is drawn by its share.
+    Further parents (donors) are uniform over all that may be one.
     """
-    available = donors(state, policy)
-    shares = {name: share for name, (share, count) in operators.items() if count <= len(available)}
-    if not available or not shares:
+    others = donors(state, policy)
+    if not others:
         return None
-    operator = choose_operator(shares, rng)
-    return Choice(operator, choose_parents(state, policy, operators[operator][1], rng))
-
-
-def choose_parents(
-    state: State, policy: str, count: int, rng: np.random.Generator
-) -> tuple[int, ...]:
-    """Give the step numbers of `count` different parents, the one to change first.
-
-    Further parents (donors) are uniform over cells. `state` must hold at least `count` elites.
-    """
     first = POLICIES[policy](state, rng)
+    shares = _shares(state, first, operators, len(others))
+    if not shares:
+        return None
+    operator = list(shares)[_draw(np.array(list(shares.values())), rng)]
     chosen = [first.step]
-    others = [elite.step for elite in donors(state, policy) if elite.step != first.step]
-    while len(chosen) < count:
-        chosen.append(others.pop(int(rng.integers(len(others)))))
-    return tuple(chosen)
+    rest = [elite.step for elite in others if elite.step != first.step]
+    while len(chosen) < operators[operator].num_parents:
+        chosen.append(rest.pop(int(rng.integers(len(rest)))))
+    return Choice(operator, tuple(chosen))
+
+
+def _shares(
+    state: State, first: Elite, operators: Mapping[str, Operator], num_parents: int
+) -> dict[str, float]:
+    """Give the shares of the operators that can work on a parent, in the order of names."""
+    told = state.step(first.step)
+    source = told.step.source if told and told.step.source else ""
+    able = {name: op for name, op in sorted(operators.items()) if op.num_parents <= num_parents}
+    suited = {name: op.share for name, op in able.items() if op.suits(source)}
+    return suited or {name: op.share for name, op in able.items()}
 
 
 def donors(state: State, policy: str) -> list[Elite]:
     """Give all that may be a parent under a policy."""
     return list(state.initial if policy == "initial" else state.grid.elites())
-
-
-def choose_operator(shares: Mapping[str, float], rng: np.random.Generator) -> str:
-    """Draw an operator by its share."""
-    names = sorted(shares)
-    return names[_draw(np.array([shares[name] for name in names]), rng)]
 
 
 def by_rank(state: State, rng: np.random.Generator) -> Elite:

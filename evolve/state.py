@@ -148,9 +148,7 @@ def fold(state: State, step: Step, evaluation: Evaluation | None, nodes: int) ->
         raise ValueError(f"step {step.n} is told after {state.told}, not after the last tell")
     new_digest = step.outputs_digest is not None and state.digest(step.outputs_digest) is None
     state.history.append(Told(step, evaluation, nodes))
-    state = replace(
-        state, told=state.told + 1, evaluations=state.evaluations + int(new_digest)
-    )
+    state = replace(state, told=state.told + 1, evaluations=state.evaluations + int(new_digest))
     if step.status is not Status.OK or step.cell is None or evaluation is None:
         return state
     elite = _elite(step, evaluation, nodes)

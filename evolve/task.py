@@ -41,12 +41,15 @@ class Instance:
         point. One array that several instances share is sent once.
     private: what never does (labels, evaluation data, seeds).
     groups: subgroups that results are shown by, such as {"regime": "hard", "budget": "5 %"}.
+    unit: what was drawn once for several instances (a pool at three budgets): statistics count
+        them as one draw. Empty if the instance was drawn by itself.
     """
 
     name: str
     public: Mapping[str, Any]
     private: Mapping[str, Any] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Grade:
     feedback: str = ""
 
 
-class Invalid(Exception):  # noqa: N818 - the word of the design: a verdict, not an error of ours
+class Invalid(Exception):
     """The output is not an answer (wrong shape, not finite, out of range); say why."""
 
 

@@ -25,8 +25,6 @@ from evolve.loader import TRIVIAL, Task
 from evolve.statistics import Comparison, Grouping, beats, compare, holm
 
 DEFAULT_TOP = 3
-# The kind of group by which a task says that instances are no independent draws.
-UNIT = "unit"
 
 # Told of each program that was evaluated: (done, total, its name).
 Watch = Callable[[int, int, str], None]
@@ -101,7 +99,7 @@ async def _verify(
         references = await _references(assessor, measured)
         sources = {**{name: ref.source for name, ref in references.items()}, **programs}
         evaluations = await _evaluate(assessor, sources, watch)
-        grouping = grouping_of(await assessor.groups(TEST))
+        grouping = await assessor.grouping(TEST)
     looks = len(queries.looks(archive, journal.run.id)) + 1
     result = {
         "run": journal.run.name,
@@ -172,17 +170,6 @@ async def _evaluate(
         reason = evaluations["published"].reason
         raise UsageError(f"the published baseline fails on `test`: {reason}; `evolve check` it")
     return evaluations
-
-
-def grouping_of(groups: Mapping[str, Mapping[str, str]]) -> Grouping:
-    """Read a block's groups: `unit` names what is drawn together, all others are subgroups."""
-    return Grouping(
-        subgroups={
-            name: [f"{kind}={label}" for kind, label in labels.items() if kind != UNIT]
-            for name, labels in groups.items()
-        },
-        units={name: labels[UNIT] for name, labels in groups.items() if UNIT in labels},
-    )
 
 
 def _rows(

@@ -144,9 +144,7 @@ class Worker:
         if step.ran is not None and step.ran["status"] not in SERVED:
             return step, None
         assert step.program is not None
-        found = queries.find_evaluation(
-            self.run.archive, **self._block, program=step.program
-        )
+        found = queries.find_evaluation(self.run.archive, **self._block, program=step.program)
         if found is None:
             return None
         if step.ran is None:
@@ -203,9 +201,7 @@ class Worker:
             behaviour=probed.behaviour,
         )
 
-    def _kept(
-        self, step: Step, evaluation: Evaluation, *, graded: bool
-    ) -> tuple[Step, Evaluation]:
+    def _kept(self, step: Step, evaluation: Evaluation, *, graded: bool) -> tuple[Step, Evaluation]:
         """Write an evaluation; the row that stands is the one to believe."""
         standing = self.run.journal.evaluated(step.n, evaluation, graded=graded)
         return replace(step, evaluation=standing.id), standing
@@ -230,7 +226,7 @@ class Worker:
         return _Holding(self._flights, (kind, key))
 
 
-class _NeedsQuiet(Exception):  # noqa: N818 - a way on, not an error
+class _NeedsQuiet(Exception):
     """A time-out on a busy machine says little: run again, alone."""
 
 

@@ -123,7 +123,9 @@ def test_what_nobody_waits_for(statement, forbidden):
 
 
 def test_a_task_imports_only_the_task_api():
-    for path in sorted((ROOT / "tasks").rglob("*.py")) + sorted((ROOT / "tests/tasks").rglob("*.py")):
+    for path in sorted((ROOT / "tasks").rglob("*.py")) + sorted(
+        (ROOT / "tests/tasks").rglob("*.py")
+    ):
         for imported, line in imports(path):
             if imported.split(".")[0] in PACKAGES:
                 assert imported == "evolve.task", f"{path}:{line} imports {imported}"

@@ -68,5 +68,8 @@ class Operator(Protocol):
     share: float
     uses_model: bool
 
+    def suits(self, source: str) -> bool:
+        """Tell from a parent's source alone whether there is anything to do; pure and quick."""
+
     async def write(self, desk: Desk) -> str:
         """Give the source of a child. Raises: Unwritten with the reason if there is none."""

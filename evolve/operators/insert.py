@@ -36,6 +36,10 @@ class Insert:
     share = 20.0
     uses_model = False
 
+    def suits(self, source: str) -> bool:
+        """Any program will do."""
+        return True
+
     async def write(self, desk: Desk) -> str:
         """Give the parent with one more building block. Raises: Unwritten."""
         kinds: set[str] = {block.gives for block in desk.task.block}

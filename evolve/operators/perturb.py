@@ -24,6 +24,11 @@ class Perturb:
     share = 16.0
     uses_model = False
 
+    def suits(self, source: str) -> bool:
+        """Tell whether the source has a constant to move or a term to change."""
+        tree = ast.parse(source)
+        return bool(tunables(tree)) or any(isinstance(n, ast.BinOp) for n in ast.walk(tree))
+
     async def write(self, desk: Desk) -> str:
         """Give the source of a child that differs in one place. Raises: Unwritten."""
         parent = await study(desk, desk.parents[0])

@@ -30,6 +30,10 @@ class Recombine:
     share = 39.0
     uses_model = False
 
+    def suits(self, source: str) -> bool:
+        """Any program will do."""
+        return True
+
     async def write(self, desk: Desk) -> str:
         """Give the first parent with something of the second. Raises: Unwritten."""
         first, second = desk.parents[0], desk.parents[-1]

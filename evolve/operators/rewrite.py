@@ -19,6 +19,10 @@ class Rewrite:
     share = 1.0
     uses_model = True
 
+    def suits(self, source: str) -> bool:
+        """Any program will do."""
+        return True
+
     async def write(self, desk: Desk) -> str:
         answer = await desk.ask(rewrite_prompt(desk))
         blocks: list[str] = FENCED.findall(answer)

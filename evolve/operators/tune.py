@@ -22,6 +22,10 @@ class Tune:
     share = 25.0
     uses_model = False
 
+    def suits(self, source: str) -> bool:
+        """Tell whether the source has a constant that can be tuned."""
+        return bool(tunables(ast.parse(source)))
+
     async def write(self, desk: Desk) -> str:
         """Give the parent with other constants. Raises: Unwritten."""
         parent = await study(desk, desk.parents[0])

@@ -63,6 +63,7 @@ def at_budget(
             "device": settings.device,
         },
         groups={"regime": regime, "budget": percent},
+        unit=name,
     )
 
 

@@ -9,6 +9,7 @@ What one net computes does not depend on which others are trained beside it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -80,10 +81,11 @@ def train(
 
 
 def initial(rng: np.random.Generator, d: int, classes: int, hidden: int) -> np.ndarray:
-    """Draw the weights of one net, (P,) float32, uniform within 1/sqrt(fan-in) as torch does."""
-    first = rng.random(d * hidden + hidden, dtype=np.float32)
-    second = rng.random(hidden * classes + classes, dtype=np.float32)
-    return np.concatenate([(2 * first - 1) / d**0.5, (2 * second - 1) / hidden**0.5]).astype("f4")
+    """Draw the weights of one net, (P,) float32: normal, sd sqrt(2/d) and 1/sqrt(h); no biases."""
+    first = rng.standard_normal(d * hidden, dtype=np.float32) * math.sqrt(2 / d)
+    second = rng.standard_normal(hidden * classes, dtype=np.float32) / math.sqrt(hidden)
+    parts = first, np.zeros(hidden), second, np.zeros(classes)
+    return np.concatenate(parts).astype(np.float32)
 
 
 def hidden_units(nets: Nets, images: Tensor) -> Tensor:

@@ -88,7 +88,9 @@ def test_edges_are_fixed_and_what_lies_outside_is_clipped_and_counted(values, ce
 
 def test_statistics_of_a_small_grid():
     grid = Grid(MEASURES)
-    for step, (cell, fitness) in enumerate(zip(itertools.product(range(2), range(2)), (1.0, 2.0, 3.0, 4.0), strict=True)):
+    for step, (cell, fitness) in enumerate(
+        zip(itertools.product(range(2), range(2)), (1.0, 2.0, 3.0, 4.0), strict=True)
+    ):
         grid, _ = grid.place(cell, Elite(step, "p", fitness, 1))
     stats = grid_stats(grid, qd_offset=-1.0)
     assert (stats.num_elites, stats.coverage, stats.obj_max) == (4, 4 / 12, 4.0)

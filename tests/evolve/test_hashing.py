@@ -9,8 +9,15 @@ from hypothesis.extra import numpy as hnp
 from evolve.hashing import canonical, digest
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -73,7 +80,9 @@ def test_equal_decisions_have_equal_forms(form, one, other):
     assert canonical(form, one) == canonical(form, other)
 
 
-@pytest.mark.parametrize(("form", "output"), [("set", "ab"), ("set", [0.5]), ("ranking", [["a"]]), ("exact", object())])
+@pytest.mark.parametrize(
+    ("form", "output"), [("set", "ab"), ("set", [0.5]), ("ranking", [["a"]]), ("exact", object())]
+)
 def test_what_does_not_fit_a_form_is_refused(form, output):
     with pytest.raises((ValueError, TypeError)):
         canonical(form, output)

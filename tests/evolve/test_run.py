@@ -119,7 +119,12 @@ def test_arrival_order_tells_as_steps_finish_and_resumes_to_the_same_state(archi
 def test_a_duplicate_by_syntax_or_by_outputs_takes_no_cell_and_says_what_it_equals(archive):
     run = start(archive)
     texts = [program(1), program(1).replace("features", "features "), program(2), program(3)]
-    results = [evaluation(program(1)), evaluation(program(1)), evaluation(program(1)), evaluation("x")]
+    results = [
+        evaluation(program(1)),
+        evaluation(program(1)),
+        evaluation(program(1)),
+        evaluation("x"),
+    ]
     for text, result in zip(texts, results, strict=True):
         run.tell(run.ask(), text, result)
     steps = {s.n: s for s in queries.told_steps(archive, run.record.id)}
@@ -234,7 +239,10 @@ def test_a_call_cut_off_by_a_crash_counts_and_is_made_again(archive):
     text = write_with(again, assignment, model)
     assert text == program(2)
     answers = queries.answers(archive, again.record.id)
-    assert [(a.seq, a.state, a.cut_off) for a in answers] == [(0, "failed", True), (1, "received", False)]
+    assert [(a.seq, a.state, a.cut_off) for a in answers] == [
+        (0, "failed", True),
+        (1, "received", False),
+    ]
     assert write_with(again, assignment, model) == text
     again.close("interrupted")
 

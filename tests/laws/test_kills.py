@@ -1,9 +1,10 @@
 """Killed at any commit, or anywhere else, and resumed: the same archive, and nobody left over."""
 
+import contextlib
 import os
 import random
 import signal
-import time
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +23,6 @@ def undisturbed(tmp_path_factory, outcome):
     """The told steps and elites of a run that nobody touched, and how many boundaries it has."""
     import subprocess
     import sys
-    from pathlib import Path
 
     place = tmp_path_factory.mktemp("laws") / "undisturbed.db"
     script = Path(__file__).parent / "toy_run.py"
@@ -101,10 +101,8 @@ def wait_for_told(run, count):
 
 def kind_of(pid):
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = file.read().split(b"\0")
-        with open(f"/proc/{pid}/stat") as file:
-            parent = int(file.read().rpartition(")")[2].split()[1])
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return "gone"
     if b"evolve.grader" in words:
@@ -117,7 +115,5 @@ def kind_of(pid):
 
 def kill_one(pid):
     """Kill one process that this test started."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        time.sleep(0)

@@ -341,13 +341,6 @@ def main(x):
     atexit.register(time.sleep, 300)
     return 1
 """,
-    "leaves its own children to finish first": """
-import os
-def main(x):
-    if os.fork() == 0: os._exit(0)
-    os.wait()
-    return 1
-""",
     "returns NaN and infinities": """
 import numpy as np
 def main(x):

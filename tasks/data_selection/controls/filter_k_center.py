@@ -1,11 +1,11 @@
-"""Best hand-made chain: drop the 40 % of smallest area under the margin, then k-center."""
+"""Best hand-made chain: drop the 35 % of smallest area under the margin, then k-center."""
 
 import numpy as np
 
 
 def select(pool, k, rng, private):
     margin = aum(pool)
-    kept = np.argsort(-margin, kind="stable")[: max(int(0.6 * len(margin)), k)]
+    kept = np.argsort(-margin, kind="stable")[: max(int(0.65 * len(margin)), k)]
     return kept[k_center(pool["X"][kept], k)]
 
 

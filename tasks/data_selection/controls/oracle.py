@@ -1,10 +1,12 @@
-"""Upper reference: greedy facility location among the examples that are known to be clean."""
+"""Upper reference: greedy facility location among distinct examples known to be clean."""
 
 import numpy as np
 
 
 def select(pool, k, rng, private):
     clean = np.flatnonzero(private["truth"] == private["labels"])
+    _, first = np.unique(private["group"][clean], return_index=True)
+    clean = clean[first]
     X = private["images"][clean]
     norm = (X**2).sum(1)
     distance = np.sqrt(np.maximum(norm[:, None] - 2 * X @ X.T + norm, 0))

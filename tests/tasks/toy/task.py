@@ -11,7 +11,12 @@ FEATURES = 5
 
 
 def instances(split, settings, block=0):
-    sizes = {"probe": settings.probes, "train": settings.pools, "valid": 2 * settings.pools, "test": 16}
+    sizes = {
+        "probe": settings.probes,
+        "train": settings.pools,
+        "valid": 2 * settings.pools,
+        "test": 16,
+    }
     for i in range(sizes[split]):
         generator = rng("toy", split, block, i)
         features = generator.normal(size=(settings.items + i, FEATURES))

@@ -1,0 +1,254 @@
+"""Commands that study a task or what a run has found: verify, export, check, new."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from evolve.check import Report
+
+# A person compares the first letters of a hash; `--json` has it whole.
+PROGRAM_LETTERS = 8
+# A faulty task is wrong usage, like a wrong argument.
+FAULTY = 2
+NO_VALUE = "-"
+
+Told = Callable[[int, int, str], None]
+
+RunName = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run; the latest if none.")]
+ArchivePlace = Annotated[
+    str | None,
+    typer.Option(
+        "--archive", metavar="URL", help="The archive: a path or URL. [EVOLVE_ARCHIVE, evolve.db]"
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Slots on this machine. [one per core]")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the command line."""
+    for command in (verify, export, check, new):
+        app.command()(command)
+
+
+def verify(
+    run: RunName = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best elites.")] = 3,
+    workers: Workers = None,
+    archive: ArchivePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the best programs of a run with the baselines on the hidden test.
+
+    Each look is recorded with the run and counted.
+
+    Example: evolve verify data_selection-1 --top 5
+    """
+    from archive.store import Archive
+    from evolve import verify as room
+    from evolve.build import archive_place, num_cores
+
+    with Archive.open(archive_place(archive), create=False) as opened, _progress() as told:
+        result = room.verify(
+            opened,
+            opened.run(run),
+            top=top,
+            workers=workers or num_cores(),
+            report=told,
+            watch=told,
+        )
+    if as_json:
+        typer.echo(json.dumps(result, indent=1))
+    else:
+        _show_verified(result)
+
+
+def export(
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The package's folder.")],
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN|PROGRAM]", help="A run, or the beginning of a hash."),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of a run's best elites.")] = 10,
+    workers: Workers = None,
+    archive: ArchivePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write programs as a package that needs numpy only, with a test that they still decide alike.
+
+    Example: evolve export data_selection-1 --to found --top 5
+    """
+    from archive.store import Archive
+    from evolve import export as room
+    from evolve.build import archive_place, num_cores
+
+    with Archive.open(archive_place(archive), create=False) as opened, _progress() as told:
+        modules = room.export(
+            opened, what, to, top=top, workers=workers or num_cores(), report=told
+        )
+    if as_json:
+        typer.echo(json.dumps({"folder": str(to), "modules": modules}))
+        return
+    typer.echo(f"{to}: {len(modules)} programs, best first: {', '.join(modules)}")
+    typer.echo(
+        f"`from {to.resolve().name} import catalogue`; `python {to}/test_exported.py` proves it"
+    )
+
+
+def check(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="A task's folder or name.")],
+    workers: Workers = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say everything that is wrong with a task. The hidden test is not opened.
+
+    Exit code 2 if there is an error; warnings alone are fine.
+
+    Example: evolve check tasks/data_selection
+    """
+    from evolve import check as room
+    from evolve.build import num_cores
+
+    with _progress() as told:
+        report = room.check(task, workers=workers or num_cores(), report=told, watch=told)
+    if as_json:
+        typer.echo(json.dumps(report.json(), indent=1))
+    else:
+        _show_checked(report)
+    if not report.ok:
+        raise typer.Exit(FAULTY)
+
+
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Small letters, digits and _.")],
+    at: Annotated[Path, typer.Option(metavar="DIR", help="Where to make its folder.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Make the folder of a new task: a small one that is complete and runs.
+
+    Example: evolve new my_task --at tasks
+    """
+    from evolve.scaffold import scaffold
+
+    folder = scaffold(name, at)
+    if as_json:
+        typer.echo(json.dumps({"task": name, "path": str(folder)}))
+        return
+    typer.echo(f"{folder}: made; change it into yours, then")
+    typer.echo(f"  evolve check {folder}")
+    typer.echo(f"  evolve run {folder} --steps 100")
+
+
+def _show_verified(result: dict[str, Any]) -> None:
+    console = Console()
+    title = (
+        f"{result['run']} on the hidden test of {result['task']}: {result['instances']} instances"
+    )
+    table = Table(title=title, box=SIMPLE_HEAD)
+    for column in ("program", "score", "difference", "95 % interval", "p"):
+        table.add_column(column, justify="left" if column == "program" else "right", no_wrap=True)
+    table.add_column("beats\npublished")
+    table.add_column("beats\ntuned")
+    for row in result["programs"]:
+        table.add_row(*_program_cells(row))
+    console.print(table)
+    for name in ("published", "tuned", "random", "random_search", "best_of_n"):
+        console.print(_baseline_line(name, result[name]), highlight=False, markup=False)
+    console.print(
+        "Differences are to the published baseline, paired; p is corrected (Holm). "
+        f"Look {result['looks']} of this run at this test.",
+        style="dim",
+    )
+    if result["note"]:
+        console.print(result["note"], style="yellow", markup=False)
+
+
+def _program_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    program = row["program"][:PROGRAM_LETTERS]
+    if row["score"] is None:
+        return program, row["status"]
+    low, high = row["interval"]
+    return (
+        program,
+        f"{row['score']:.4f}",
+        f"{row['difference']:+.4f}",
+        f"{low:+.4f} {high:+.4f}",
+        f"{row['p']:.2g}",
+        _verdict(row["beats_published"]),
+        _verdict(row["beats_tuned"]),
+    )
+
+
+def _baseline_line(name: str, value: dict[str, Any] | None) -> str:
+    words = name.replace("_", " ")
+    if value is None:
+        return f"{words:>13}  not measured"
+    details = [value[key] for key in ("name", "chosen") if key in value]
+    if "gradings" in value:
+        details.append(f"{value['gradings']} gradings")
+    return f"{words:>13}  {value['score']:.4f}  {', '.join(details)}"
+
+
+def _show_checked(report: Report) -> None:
+    console = Console()
+    if report.rows:
+        table = Table(title=f"{report.task} on train")
+        for column in ("program", "status", "fitness", "SE", "cell", "seconds"):
+            table.add_column(column, justify="left" if column in ("program", "status") else "right")
+        for row in report.rows:
+            cell = NO_VALUE if row.cell is None else ",".join(map(str, row.cell))
+            table.add_row(
+                row.program,
+                row.status,
+                _number(row.fitness),
+                _number(row.standard_error),
+                cell + (" clipped" if row.clipped else ""),
+                f"{row.seconds:.2f}",
+            )
+        console.print(table)
+        console.print(f"{report.cells_used} of {report.cells} cells used by the initial programs")
+    for finding in report.findings:
+        style = "red" if finding.severity == "error" else "yellow"
+        console.print(finding.severity, style=style, end=" ")
+        console.print(f"{finding.about}: {finding.message}", markup=False, highlight=False)
+    console.print("ok" if report.ok else "not ok", style="green" if report.ok else "red")
+
+
+def _number(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{value:.4f}"
+
+
+def _verdict(value: bool | None) -> str:
+    if value is None:
+        return NO_VALUE
+    return "[green]yes[/green]" if value else "no"
+
+
+@contextmanager
+def _progress() -> Iterator[Told]:
+    """Show counted work on standard error: bars in a terminal, a line per piece elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda done, total, what: console.print(f"{done}/{total} {what}", markup=False)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task("starting", total=None)
+
+        def told(done: int, total: int, what: str) -> None:
+            bars.update(bar, completed=done, total=total, description=what)
+
+        yield told
