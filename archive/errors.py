@@ -5,6 +5,10 @@ class ArchiveError(Exception):
     """The archive cannot do what was asked; `str(error)` is the whole message."""
 
 
+class Misnamed(ArchiveError):
+    """What a person named (a run, a program, a place) is not there, fits several, or is taken."""
+
+
 class RunBusy(ArchiveError):
     """Another process writes this run; the message says which."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import combinations
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 from archive.records import Evaluation, Status
 from evolve.assess import PROBE, TRAIN, VALID, Assessor, assessing
 from evolve.check.files import read_files
-from evolve.check.report import Finding, Report, Row, error
+from evolve.check.report import Finding, Report, Row, error, warning
 from evolve.check.rows import read_rows
 from evolve.errors import TaskError
 from evolve.executor import Progress
@@ -178,8 +179,12 @@ class _Inspection:
                     f"the grade of {audit['form']} depends on more than the canonical form "
                     f"{self.task.spec.canonical!r} keeps: equal forms share one grade",
                 )
-            for instance, private, public in audit["leaks"][:1]:
-                self.error(
+        shared = Counter((pair[1], pair[2]) for audit in audits for pair in audit["leaks"])
+        for (private, public), count in shared.items():
+            self.findings.append(
+                warning(
                     "task.py",
-                    f"{instance}: private {private} equals public {public}, so candidates see it",
+                    f"private {private} equals public {public} in {count} instances: candidates "
+                    "see it, so it must be no secret",
                 )
+            )

@@ -1,0 +1,138 @@
+"""What tables ask of an archive: rows of several tables joined, so that one question is enough."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Executable, func, select
+from sqlalchemy.engine import Row
+
+from archive import rows, schema
+from archive.records import EliteRow, Evaluation, Kind, Status
+from archive.store import Archive
+
+
+@dataclass(frozen=True, slots=True)
+class ShownElite:
+    """The elite that its cell shows, with the step that made it.
+
+    source: the exact text. parents: step numbers. measures: means over instances.
+    """
+
+    elite: EliteRow
+    operator: str
+    model: str | None
+    parents: tuple[int, ...]
+    source: str
+    measures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """What a told step offers to a grid, of any measures. nodes: syntax nodes of its program."""
+
+    step: int
+    program: str
+    fitness: float
+    nodes: int
+    n: int
+    se: float | None
+    measures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorResult:
+    """How many told steps of an operator came to this end."""
+
+    operator: str
+    status: Status
+    placement: str | None
+    steps: int
+
+
+def shown_elites(archive: Archive, run: int) -> list[ShownElite]:
+    """Give the first elite of every cell of a run, the best first; of equals the lower step."""
+    elite, step, evaluation = schema.elites.c, schema.steps.c, schema.evaluations.c
+    made = (step.run == elite.run) & (step.n == elite.step)
+    question = (
+        select(
+            *rows.ELITE, step.operator, step.model, step.parents, step.source, evaluation.measures
+        )
+        .join_from(schema.elites, schema.steps, made)
+        .join(schema.evaluations, evaluation.id == step.evaluation)
+        .where(elite.run == run, elite.slot == 0)
+        .order_by(elite.fitness.desc(), elite.step)
+    )
+    return [_shown(row) for row in _all(archive, question)]
+
+
+def placed_steps(archive: Archive, run: int) -> list[Placed]:
+    """Give every told step that was offered to the grid, in the order of tells."""
+    step, evaluation, program = schema.steps.c, schema.evaluations.c, schema.programs.c
+    question = (
+        select(
+            step.n,
+            step.program,
+            evaluation.fitness,
+            program.nodes,
+            evaluation.n,
+            evaluation.se,
+            evaluation.measures,
+        )
+        .join_from(schema.steps, schema.evaluations, evaluation.id == step.evaluation)
+        .join(schema.programs, program.id == step.program)
+        .where(step.run == run, step.placement.is_not(None))
+        .order_by(step.told_seq)
+    )
+    return [Placed(*row[:-1], json.loads(row[-1])) for row in _all(archive, question)]
+
+
+def operator_results(archive: Archive, run: int) -> list[OperatorResult]:
+    """Count the told steps that an operator wrote, by operator, status and placement."""
+    step = schema.steps.c
+    by = step.operator, step.status, step.placement
+    told = step.run == run, step.told_seq.is_not(None), step.kind != Kind.INITIAL.value
+    question = select(*by, func.count()).where(*told).group_by(*by).order_by(*by)
+    return [
+        OperatorResult(operator, Status(status), placement, number)
+        for operator, status, placement, number in _all(archive, question)
+    ]
+
+
+def evaluation(archive: Archive, id: int) -> Evaluation:
+    """Give an evaluation by its id, which a step points at."""
+    question = select(*rows.EVALUATION).where(schema.evaluations.c.id == id)
+    return rows.evaluation_of(_all(archive, question)[0])
+
+
+def level(archive: Archive, run: int) -> str | None:
+    """Give the level of the wall that a run's latest evaluation ran behind; None before one."""
+    step, evaluation = schema.steps.c, schema.evaluations.c
+    question = (
+        select(evaluation.level)
+        .join_from(schema.steps, schema.evaluations, evaluation.id == step.evaluation)
+        .where(step.run == run)
+        .order_by(step.n.desc())
+        .limit(1)
+    )
+    found = _all(archive, question)
+    return str(found[0][0]) if found else None
+
+
+def _shown(row: Row[tuple[object, ...]]) -> ShownElite:
+    *elite, operator, model, parents, source, measures = row
+    return ShownElite(
+        rows.elite_of(elite),
+        operator,
+        model,
+        tuple(json.loads(parents)),
+        source,
+        json.loads(measures),
+    )
+
+
+def _all(archive: Archive, question: Executable) -> list[Row[tuple[object, ...]]]:
+    with archive.database.reading() as connection:
+        return list(connection.execute(question).all())
