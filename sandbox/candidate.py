@@ -89,6 +89,7 @@ def _leave_family(setting: Setting, pipes: Pipes) -> None:
     os.setsid()  # where the scheduler groups by session, it also gets its fair share of the cores
     kernel.end_with_parent(parent, signal.SIGKILL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(pipes.printed, 1)

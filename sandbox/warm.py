@@ -89,12 +89,17 @@ def _serve(warm: Warm, request: dict[str, Any], pair: Pair) -> Warm:
 
 
 def _run(job: Job, warm: Warm, pair: Pair) -> Ended:
-    """Fork one candidate and watch it to its end."""
+    """Fork one candidate and watch it to its end.
+
+    SIGTERM waits meanwhile, so that it never cuts short the ending of what a candidate left; the
+    watch sees that it is pending.
+    """
     if kernel.num_threads() != 1:
         raise SandboxError(
             "the warm process has more than one thread, and a fork of it could hang: "
             "find the preloaded module that starts threads"
         )
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     report, report_end = os.pipe()
     printed, printed_end = os.pipe()
     try:
@@ -111,6 +116,7 @@ def _run(job: Job, warm: Warm, pair: Pair) -> Ended:
         os.close(report)
         os.close(printed)
         _empty(warm.setting.scratch)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _take_pipes() -> Pair:

@@ -109,6 +109,8 @@ class Watch:
         poll.register(self._asker, 0)  # hang-ups only: the next request waits for its turn
         next_look = self._forked + _LOOK_S
         while True:
+            if signal.SIGTERM in signal.sigpending():
+                raise ParentGone
             for fd, _ in poll.poll(self._patience(next_look)):
                 if fd == self._asker:
                     raise ParentGone
