@@ -41,6 +41,10 @@ _ENVIRONMENT = {
 _INHERITED = ("LD_LIBRARY_PATH",)  # the Python of some clusters does not start without it
 
 
+class _KeepsDying(SandboxError):
+    """Each warm process that was given this request has died over it."""
+
+
 class _WarmDied(Exception):
     """The warm process ended by itself, or was ended by someone."""
 
@@ -137,7 +141,13 @@ class Sandbox:
             job.source.encode()
         except UnicodeEncodeError:
             return Outcome("invalid", None, "the source is not text", "", 0.0, 0.0, 0, self.level)
-        facts, report = self._ask_alive({"job": asdict(job)}, self.limits.wall_s + _GRACE_S)
+        try:
+            facts, report = self._ask_alive({"job": asdict(job)}, self.limits.wall_s + _GRACE_S)
+        except _KeepsDying as error:
+            # The world is asked first: where a warm process stands without this candidate, the
+            # candidate is what ends it, and that is a verdict.
+            self._start()
+            return Outcome("crashed", None, str(error), "", 0.0, 0.0, 0, self.level)
         told = facts["verdict"]
         status, reason, value = (*told, None) if told else _verdict(report, self.limits)
         return Outcome(
@@ -186,7 +196,7 @@ class Sandbox:
             except BaseException:  # interrupted between question and answer
                 self._abandon()
                 raise
-        raise SandboxError(f"the warm process died {1 + _RESTARTS} times over one request: {died}")
+        raise _KeepsDying(f"the warm process died {1 + _RESTARTS} of {1 + _RESTARTS} times: {died}")
 
     def _start(self) -> _Process:
         """Start a warm process and give it everything that is preloaded."""
