@@ -27,7 +27,7 @@ from sqlalchemy.exc import (
 )
 
 from archive import locks
-from archive.errors import ArchiveError, ConnectionLost
+from archive.errors import ArchiveError, ConnectionLost, Misnamed
 from archive.schema import VERSION
 
 T = TypeVar("T")
@@ -158,7 +158,7 @@ class Database:
         if version == VERSION:
             return
         if version is None and not create:
-            raise ArchiveError(f"{self.where}: is empty, no archive; `evolve run` makes one")
+            raise Misnamed(f"{self.where}: is empty, no archive; `evolve run` makes one")
         if version is not None and version not in _revisions():
             raise ArchiveError(
                 f"{self.where}: written by a newer evolve (schema {version}, known is {VERSION}); "
@@ -173,7 +173,7 @@ class Database:
                 self._turn_on_wal()
                 self._migrate()
         except OSError as error:
-            raise ArchiveError(
+            raise Misnamed(
                 f"{self.lock_file}: {error.strerror}; make the folder writable, "
                 "or use another --archive"
             ) from error
@@ -227,14 +227,14 @@ def _locate(place: str | Path) -> tuple[URL, Path | None]:
     try:
         url = make_url(place)
     except ArgumentError as error:
-        raise ArchiveError(f"{place}: not a database URL; write a path or {_FORMS}") from error
+        raise Misnamed(f"{place}: not a database URL; write a path or {_FORMS}") from error
     backend = url.get_backend_name()
     if backend == "sqlite" and url.database:
         return url, Path(url.database).expanduser()
     if backend == "postgresql":
         return url.set(drivername="postgresql+psycopg"), None
     shown = url.render_as_string(hide_password=True)
-    raise ArchiveError(f"{shown}: not an archive's URL; write a path or {_FORMS}")
+    raise Misnamed(f"{shown}: not an archive's URL; write a path or {_FORMS}")
 
 
 _FORMS = "sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
@@ -242,13 +242,13 @@ _FORMS = "sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
 
 def _check_path(path: Path, create: bool) -> None:
     if path.is_dir():
-        raise ArchiveError(f"{path}: is a folder; name a file in it")
+        raise Misnamed(f"{path}: is a folder; name a file in it")
     if not path.exists() and not create:
-        raise ArchiveError(
+        raise Misnamed(
             f"{path}: no archive here; `evolve run` makes one, --archive names another"
         )
     if not path.parent.is_dir():
-        raise ArchiveError(f"{path}: its folder does not exist; make it first")
+        raise Misnamed(f"{path}: its folder does not exist; make it first")
 
 
 def _sqlite(path: Path) -> Engine:

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Executable, func, select
 
 from archive import rows, schema
-from archive.errors import ArchiveError
+from archive.errors import Misnamed
 from archive.records import Answer, EliteRow, Evaluation, Kind, Look, ProgramRow, Status, Step
 from archive.store import Archive
 
@@ -89,10 +89,10 @@ def best_fitness(archive: Archive) -> dict[int, float]:
 def program(archive: Archive, prefix: str) -> ProgramRow:
     """Give the program whose id begins with `prefix`, of whatever run.
 
-    Raises: ArchiveError if there is none, or more than one.
+    Raises: Misnamed if there is none, or more than one.
     """
     if len(prefix) < SHORTEST_PREFIX:
-        raise ArchiveError(
+        raise Misnamed(
             f"program {prefix!r}: write at least {SHORTEST_PREFIX} letters of its id"
         )
     like = schema.programs.c.id.startswith(prefix, autoescape=True)
@@ -101,9 +101,9 @@ def program(archive: Archive, prefix: str) -> ProgramRow:
     if len(found) == 1 or exact:
         return (exact or found)[0]
     if not found:
-        raise ArchiveError(f"{archive.where}: no program {prefix}; `evolve elites` shows the best")
+        raise Misnamed(f"{archive.where}: no program {prefix}; `evolve elites` shows the best")
     ids = ", ".join(row.id for row in found[:3])
-    raise ArchiveError(f"program {prefix} could be {ids}{', ...' if found[3:] else ''}; write more")
+    raise Misnamed(f"program {prefix} could be {ids}{', ...' if found[3:] else ''}; write more")
 
 
 def program_nodes(archive: Archive, run: int) -> dict[str, int]:
@@ -117,7 +117,7 @@ def program_nodes(archive: Archive, run: int) -> dict[str, int]:
 def step_of_program(archive: Archive, program: str, run: int | None = None) -> tuple[int, Step]:
     """Give the first step that wrote a program, with its run's id: in `run`, else in the latest.
 
-    Raises: ArchiveError if no step did.
+    Raises: Misnamed if no step did.
     """
     table = schema.steps.c
     wanted = (
@@ -126,7 +126,7 @@ def step_of_program(archive: Archive, program: str, run: int | None = None) -> t
     question = select(table.run, *rows.STEP).where(wanted).order_by(table.run.desc(), table.n)
     found = _all(archive, question.limit(1))
     if not found:
-        raise ArchiveError(f"{archive.where}: no step wrote program {program}")
+        raise Misnamed(f"{archive.where}: no step wrote program {program}")
     return found[0][0], rows.step_of(found[0][1:])
 
 

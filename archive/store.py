@@ -12,7 +12,7 @@ from sqlalchemy import Connection, desc, select
 
 from archive import locks, rows
 from archive.database import Database, OnCommit
-from archive.errors import ArchiveError
+from archive.errors import ArchiveError, Misnamed
 from archive.journal import Journal
 from archive.records import RunRecord, TaskRecord
 from archive.schema import runs, tasks
@@ -67,7 +67,7 @@ class Archive:
         Raises: ArchiveError if the name is taken or the rng_seed does not fit.
         """
         if not 0 <= rng_seed <= LARGEST_RNG_SEED:
-            raise ArchiveError(f"rng_seed is {rng_seed}: choose one from 0 to {LARGEST_RNG_SEED}")
+            raise Misnamed(f"rng_seed is {rng_seed}: choose one from 0 to {LARGEST_RNG_SEED}")
         values = {
             "task": task.digest,
             "world": world,
@@ -89,12 +89,12 @@ class Archive:
                 if connection.execute(new_run).rowcount == 1:
                     return chosen
                 if name is not None:
-                    raise ArchiveError(f"{self.where}: a run {name!r} exists; choose another name")
+                    raise Misnamed(f"{self.where}: a run {name!r} exists; choose another name")
 
         return self.run(self.database.write("create_run", insert))
 
     def run(self, name: str | None = None) -> RunRecord:
-        """Give a run by its name, or the latest. Raises: ArchiveError naming runs like it."""
+        """Give a run by its name, or the latest. Raises: Misnamed, naming runs like it."""
         question = select(*rows.RUN).order_by(desc(runs.c.id)).limit(1)
         if name is not None:
             question = question.where(runs.c.name == name)
@@ -103,11 +103,11 @@ class Archive:
         if row is not None:
             return rows.run_of(row)
         if name is None:
-            raise ArchiveError(f"{self.where}: no runs yet; `evolve run TASK` starts one")
+            raise Misnamed(f"{self.where}: no runs yet; `evolve run TASK` starts one")
         names = [run.name for run in self.runs()]
         near = difflib.get_close_matches(name, names) or names[-3:]
         hint = f"did you mean {', '.join(near)}?" if near else "there are none yet"
-        raise ArchiveError(f"{self.where}: no run {name!r}; {hint}")
+        raise Misnamed(f"{self.where}: no run {name!r}; {hint}")
 
     def runs(self) -> list[RunRecord]:
         """Give all runs, the oldest first."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Executable, func, select
-from sqlalchemy.engine import Row
 
 from archive import rows, schema
 from archive.records import EliteRow, Evaluation, Kind, Status
@@ -86,7 +86,7 @@ def placed_steps(archive: Archive, run: int) -> list[Placed]:
         .where(step.run == run, step.placement.is_not(None))
         .order_by(step.told_seq)
     )
-    return [Placed(*row[:-1], json.loads(row[-1])) for row in _all(archive, question)]
+    return [_placed(row) for row in _all(archive, question)]
 
 
 def operator_results(archive: Archive, run: int) -> list[OperatorResult]:
@@ -121,7 +121,7 @@ def level(archive: Archive, run: int) -> str | None:
     return str(found[0][0]) if found else None
 
 
-def _shown(row: Row[tuple[object, ...]]) -> ShownElite:
+def _shown(row: Any) -> ShownElite:
     *elite, operator, model, parents, source, measures = row
     return ShownElite(
         rows.elite_of(elite),
@@ -133,6 +133,11 @@ def _shown(row: Row[tuple[object, ...]]) -> ShownElite:
     )
 
 
-def _all(archive: Archive, question: Executable) -> list[Row[tuple[object, ...]]]:
+def _placed(row: Any) -> Placed:
+    *fields, measures = row
+    return Placed(*fields, json.loads(measures))
+
+
+def _all(archive: Archive, question: Executable) -> list[Any]:
     with archive.database.reading() as connection:
         return list(connection.execute(question).all())

@@ -134,7 +134,6 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--to", type=Path, default=ROOT / "docs" / "results.md")
     options = parser.parse_args(arguments)
     options.arms = [ARMS[name] for name in ARMS if name in options.arms.split(",")]
-    options.command = "python benchmarks/results.py " + " ".join(arguments or sys.argv[1:])
     return options
 
 
@@ -279,11 +278,17 @@ def heading(
         f"Best published: `{published['name']}`, {published['test']:.4f} on test; "
         f"random choice {random['test']:.4f}.",
         f"Written {datetime.now(UTC).date().isoformat()} on {num_cores()} cores, "
-        f"{platform.machine()}, {world()}, by `{options.command.strip()}`.",
+        f"{platform.machine()}, {world()}, by `{command(task, options)}`.",
     ]
     if missing:
         lines.append(f"**Not finished: {', '.join(missing)}.** The table holds only the others.")
     return [*lines, ""]
+
+
+def command(task: Task, options: argparse.Namespace) -> str:
+    """Give the command that repeats these tables; where files lie is everybody's own."""
+    seeds = " ".join(map(str, options.seeds))
+    return f"python benchmarks/results.py {task.name} --steps {options.steps} --seeds {seeds}"
 
 
 def summary_table(by_arm: Mapping[str, list[Result]]) -> list[str]:

@@ -142,28 +142,36 @@ def choose_operators(task: Task, names: Sequence[str] | None) -> dict[str, Opera
     return chosen
 
 
-def executor_for(run: Run, *, workers: int, report: Progress | None = None) -> LocalExecutor:
-    """Give the executor that a run's candidates go to."""
+def executor_for(
+    run: Run, *, workers: int, min_level: str | None = None, report: Progress | None = None
+) -> LocalExecutor:
+    """Give the executor that a run's candidates go to. min_level: the run's own unless told."""
     return LocalExecutor(
         run.task,
         run.record.world,
         workers,
-        min_level=run.record.settings["min_level"],
+        min_level=min_level or run.record.settings["min_level"],
         report=report,
     )
 
 
 @dataclass
 class Stopper:
-    """What Ctrl-C does: once, nothing new is started; twice, everything ends now."""
+    """What Ctrl-C does: once, nothing new is started; twice, everything ends now.
+
+    first: told of the first time. again: ends everything.
+    """
 
     event: asyncio.Event
+    first: Callable[[], None]
     again: Callable[[], Any]
 
     def __call__(self) -> None:
         if self.event.is_set():
             self.again()
+            return
         self.event.set()
+        self.first()
 
 
 def search(
@@ -171,21 +179,26 @@ def search(
     *,
     workers: int | None = None,
     model: Model | None = None,
+    min_level: str | None = None,
     watch: Watch = lambda step: None,
     report: Progress | None = None,
     signals: bool = False,
+    stopping: Callable[[], None] = lambda: None,
 ) -> str:
     """Search until the run ends, and let it go; give the reason.
 
     workers: slots on this machine, one per core unless told. signals: take over Ctrl-C and
-    SIGTERM. Gives "steps", "evaluations", "hours" or "interrupted".
+    SIGTERM; stopping: told of the first of them. Gives "steps", "evaluations", "hours" or "interrupted".
     Raises: WorldError, TaskError, ArchiveError: told steps are kept, the run can be resumed.
     """
 
     async def body() -> str:
         stop = asyncio.Event()
-        with _stopping(stop) if signals else contextlib.nullcontext():
-            async with executor_for(run, workers=workers or num_cores(), report=report) as slots:
+        slots = executor_for(
+            run, workers=workers or num_cores(), min_level=min_level, report=report
+        )
+        with _stopping(stop, stopping) if signals else contextlib.nullcontext():
+            async with slots:
                 return await search_loop(run, Worker(run, slots, model), stop, watch)
 
     reason = "failed"
@@ -204,11 +217,11 @@ def num_cores() -> int:
 
 
 @contextlib.contextmanager
-def _stopping(stop: asyncio.Event) -> Iterator[None]:
+def _stopping(stop: asyncio.Event, first: Callable[[], None]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None
-    stopper = Stopper(stop, task.cancel)
+    stopper = Stopper(stop, first, task.cancel)
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopper)
     try:

@@ -82,7 +82,11 @@ def _rewritten(form: str, output: Any) -> list[Any]:
     if kind == "mask":
         return [_each(output, lambda part: part.astype(bool).astype(np.float64))]
     if kind in ("ranking", "topk"):
-        return [_each(output, lambda part: part.astype(np.float64) * 2.0)]
+        # Both keep the order of scores but where rounding merges them.
+        return [
+            _each(output, lambda part: part.astype(np.float64) * 2.0),
+            _each(output, lambda part: np.arctan(part.astype(np.float64))),
+        ]
     if kind == "float" and isinstance(output, np.ndarray) and output.dtype.kind == "f":
         return [np.nextafter(output, np.inf)]
     if isinstance(output, np.ndarray):

@@ -112,6 +112,11 @@ class Run:
     def out_of_time(self) -> bool:
         return self.limits.hours is not None and self.seconds >= self.limits.hours * 3600
 
+    @property
+    def num_working(self) -> int:
+        """Count the steps that were handed out and are not finished."""
+        return len(self._handed_out - self._finished.keys())
+
     def ask(self) -> Assignment | None:
         """Hand out the lowest step that waits; None when none does (tell first, or `over`)."""
         waiting = [n for n in self._open if n not in self._handed_out]

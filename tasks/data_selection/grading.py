@@ -24,7 +24,7 @@ def accuracies(instances: Sequence[Instance], choices: Sequence[np.ndarray]) -> 
     nets_each = [instance.private["initialisations"] for instance in instances]
     images, labels, offsets = _table(instances, device)
     plans = [
-        _plan(instance, choice, number) + (offset,)
+        (*_plan(instance, choice, number), offset)
         for instance, choice, offset, times in zip(
             instances, choices, offsets, nets_each, strict=True
         )

@@ -149,9 +149,7 @@ def digits(part: str) -> tuple[np.ndarray, np.ndarray]:
     return images[rows], labels[rows]
 
 
-def _trusted_apart(
-    draw: np.random.Generator, labels: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _trusted_apart(draw: np.random.Generator, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Give the rows that a pool may use, and five trusted ones of every class."""
     held = np.concatenate(
         [
@@ -199,9 +197,7 @@ def _given_labels(
     return given
 
 
-def _strange(
-    draw: np.random.Generator, kinds: tuple[str, ...], pairs: np.ndarray
-) -> np.ndarray:
+def _strange(draw: np.random.Generator, kinds: tuple[str, ...], pairs: np.ndarray) -> np.ndarray:
     """Make an image that is no digit of each pair (n, 2, 64), by kinds in equal shares."""
     made = np.empty_like(pairs[:, 0])
     for kind, rows in zip(kinds, np.array_split(np.arange(len(pairs)), len(kinds)), strict=True):

@@ -48,7 +48,9 @@ def synthetic(
     truth = draw.integers(0, c, n)
     labels = np.where(draw.random(n) < 0.3, draw.integers(0, c, n), truth)
     centres = draw.normal(0, 2, (c, d))
-    belief = draw.normal(0, 1, (k, t, n, c)) + np.linspace(0.5, 3, t)[:, None, None] * np.eye(c)[labels]
+    belief = (
+        draw.normal(0, 1, (k, t, n, c)) + np.linspace(0.5, 3, t)[:, None, None] * np.eye(c)[labels]
+    )
     probs = np.exp(belief)
     probs /= probs.sum(-1, keepdims=True)
     hid = np.abs(draw.normal(0, 1, (k, n, h)) + draw.normal(0, 1, (c, h))[truth])

@@ -19,7 +19,7 @@ def score(pool, k, rng):
 
 def choose(pool, w, k, rng):
     """Drop the hardest share, then give every stratum of w an equal part of the budget."""
-    drop, strata = 0.3, 20
+    drop, strata = 0.3, 50
     kept = np.argsort(w, kind="stable")[: max(int(len(w) * (1 - drop)), min(k, len(w)))]
     edges = np.linspace(w[kept[0]], w[kept[-1]], strata + 1)
     place = np.clip(np.searchsorted(edges, w[kept], side="right") - 1, 0, strata - 1)

@@ -1,0 +1,255 @@
+"""What the commands know about runs and programs, as plain values: the documents of `--json`.
+
+Keys are stable and scripts rely on them; more may be added. Tables are drawn from these, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from archive import queries, views
+from archive.errors import Misnamed
+from archive.records import RunRecord, Status
+from archive.store import Archive
+from evolve.ancestry import Ancestor, main_line
+from evolve.config import SearchSettings
+from evolve.grid import Elite, Grid, grid_stats
+from evolve.loader import Task
+from evolve.spec import TaskSpec
+
+Document = dict[str, Any]
+
+
+def runs_document(archive: Archive) -> list[Document]:
+    """Give all runs, the latest first."""
+    best = queries.best_fitness(archive)
+    names = {digest: archive.task(digest).name for digest in {run.task for run in archive.runs()}}
+    return [
+        {
+            "run": run.id,
+            "name": run.name,
+            "task": names[run.task],
+            "state": state_of(archive, run),
+            "steps": run.told,
+            "best_fitness": best.get(run.id),
+            "started": run.started,
+            "seconds": round(run.seconds, 3),
+            "usd": run.usd,
+        }
+        for run in reversed(archive.runs())
+    ]
+
+
+def state_of(archive: Archive, run: RunRecord) -> str:
+    """Tell whether a run is running, finished, interrupted or failed.
+
+    A run that rests without a reason was killed: it is interrupted, and can be resumed.
+    """
+    if archive.writer(run) is not None:
+        return "running"
+    if run.stop_reason in (None, "interrupted"):
+        return "interrupted"
+    return "failed" if run.stop_reason == "failed" else "finished"
+
+
+def status_document(archive: Archive, run: RunRecord) -> Document:
+    """Give all that can be counted about a run, from told steps only."""
+    counts = queries.counts(archive, run.id)
+    spec = spec_of(archive, run)
+    stats = grid_stats(shown_grid(archive, run, spec), spec.qd_offset)
+    return {
+        "run": run.id,
+        "name": run.name,
+        "task": spec.name,
+        "state": state_of(archive, run),
+        "stop_reason": run.stop_reason,
+        "started": run.started,
+        "rng_seed": run.rng_seed,
+        "lookahead": run.lookahead,
+        "order": run.order,
+        "limits": dict(run.limits),
+        "world": run.world,
+        "level": views.level(archive, run.id) or run.settings["min_level"],
+        "steps": counts.told,
+        "steps_by_kind": {kind.value: number for kind, number in counts.by_kind.items()},
+        "evaluations": counts.digests,
+        "gradings": run.gradings,
+        "statuses": {status.value: counts.by_status.get(status, 0) for status in Status},
+        "duplicates": {
+            "syntax": counts.syntax_duplicates,
+            "behaviour": counts.behaviour_duplicates,
+        },
+        "operators": _operators(archive, run),
+        "best_fitness": stats.obj_max,
+        "mean_fitness": stats.obj_mean,
+        "num_elites": stats.num_elites,
+        "coverage": stats.coverage,
+        "qd_score": stats.qd_score,
+        "norm_qd_score": stats.norm_qd_score,
+        "usd": run.usd,
+        "tokens": run.tokens,
+        "seconds": round(run.seconds, 3),
+    }
+
+
+def elites_document(archive: Archive, run: RunRecord) -> list[Document]:
+    """Give the elites that a run's cells show, the best first."""
+    return [
+        {
+            "program": shown.elite.program,
+            "cell": list(shown.elite.cell),
+            "fitness": shown.elite.fitness,
+            "standard_error": shown.elite.se,
+            "n": shown.elite.n,
+            "confirmed": shown.elite.confirmed,
+            "measures": dict(shown.measures),
+            "operator": shown.operator,
+            "model": shown.model,
+            "step": shown.elite.step,
+            "parents": list(shown.parents),
+            "lines": len(shown.source.splitlines()),
+        }
+        for shown in views.shown_elites(archive, run.id)
+    ]
+
+
+def show_document(archive: Archive, prefix: str) -> Document:
+    """Give all that is known of a program, from the latest run that wrote it.
+
+    Raises: Misnamed if the prefix fits no program, or several.
+    """
+    program = queries.program(archive, prefix)
+    run_id, step = queries.step_of_program(archive, program.id)
+    run = run_by_id(archive, run_id)
+    line = main_line(archive, run.id, step.n)
+    evaluation = None if step.evaluation is None else views.evaluation(archive, step.evaluation)
+    return {
+        "program": program.id,
+        "run": run.name,
+        "task": archive.task(run.task).name,
+        "source": step.source or program.source,
+        "status": step.status.value if step.status else None,
+        "reason": step.reason,
+        "fitness": evaluation.fitness if evaluation else None,
+        "standard_error": evaluation.se if evaluation else None,
+        "n": evaluation.n if evaluation else 0,
+        "scores": dict(evaluation.scores) if evaluation else {},
+        "measures": dict(evaluation.measures) if evaluation else {},
+        "cell": list(step.cell) if step.cell else None,
+        "placement": step.placement,
+        "operator": step.operator,
+        "model": step.model,
+        "step": step.n,
+        "parents": list(step.parents),
+        "duplicate_of": step.duplicate_of,
+        "nodes": program.nodes,
+        "ancestry": lineage_document(line),
+        "feedback": dict(evaluation.feedback) if evaluation else {},
+        "notes": [text for _, text in queries.notes(archive, run.id, step.n)],
+    }
+
+
+def lineage_document(line: Iterable[Ancestor]) -> list[Document]:
+    """Give a main line, the initial program first.
+
+    gain: of fitness over the first parent; added, removed: lines of source, against it.
+    """
+    return [
+        {
+            "step": ancestor.step.n,
+            "program": ancestor.step.program,
+            "operator": ancestor.step.operator,
+            "model": ancestor.step.model,
+            "parents": list(ancestor.step.parents),
+            "status": ancestor.step.status.value if ancestor.step.status else None,
+            "fitness": ancestor.fitness,
+            "gain": ancestor.gain,
+            "added": ancestor.added,
+            "removed": ancestor.removed,
+        }
+        for ancestor in line
+    ]
+
+
+def tasks_document(tasks: Iterable[tuple[Path, Task | None]]) -> list[Document]:
+    """Give the tasks at hand; what their baselines.json does not tell is None.
+
+    seconds_per_evaluation: of running the best published program on `train`, one core.
+    """
+    return [_task(path, task) for path, task in tasks]
+
+
+def map_document(grid: Grid, title: str) -> Document:
+    """Give the cells of a map with the elites that they show."""
+    return {
+        "axes": [measure.model_dump(mode="json") for measure in grid.measures],
+        "about": title,
+        "cells": [
+            {
+                "cell": list(cell),
+                "program": elite.program,
+                "fitness": elite.fitness,
+                "standard_error": elite.se,
+                "n": elite.n,
+                "step": elite.step,
+            }
+            for cell, elite in grid.shown()
+        ],
+    }
+
+
+def spec_of(archive: Archive, run: RunRecord) -> TaskSpec:
+    """Give the task.toml that a run began with."""
+    return TaskSpec.model_validate(archive.task(run.task).spec)
+
+
+def shown_grid(archive: Archive, run: RunRecord, spec: TaskSpec) -> Grid:
+    """Give a run's grid with the first elite of every cell, which is what statistics see."""
+    cells = {
+        row.cell: (Elite(row.step, row.program, row.fitness, 0, row.n, row.se, row.confirmed),)
+        for row in queries.elites(archive, run.id)
+        if row.slot == 0
+    }
+    depth = SearchSettings.model_validate(run.settings["search"]).depth
+    return Grid(spec.measures, depth, cells)
+
+
+def run_by_id(archive: Archive, run: int) -> RunRecord:
+    """Give the record of a run by its number."""
+    for record in archive.runs():
+        if record.id == run:
+            return record
+    raise Misnamed(f"{archive.where}: no run number {run}")
+
+
+def _operators(archive: Archive, run: RunRecord) -> dict[str, Document]:
+    """Count per operator: steps told, programs that were new and valid, and that took a place."""
+    table: dict[str, Document] = {}
+    for result in views.operator_results(archive, run.id):
+        row = table.setdefault(result.operator, {"steps": 0, "ok": 0, "placed": 0})
+        row["steps"] += result.steps
+        row["ok"] += result.steps if result.status is Status.OK else 0
+        row["placed"] += result.steps if result.placement in ("NEW", "IMPROVED") else 0
+    return table
+
+
+def _task(path: Path, task: Task | None) -> Document:
+    if task is None:
+        unread = dict.fromkeys(("family", "seconds_per_evaluation", "published"))
+        return {"task": path.name, "path": str(path), **unread, "about": "its task.toml is wrong"}
+    baselines = task.baselines()
+    published = baselines.get("published")
+    seconds = None
+    if published is not None:
+        best = baselines.get("programs", {}).get(published["name"], {})
+        seconds = best.get("train", {}).get("seconds")
+    return {
+        "task": task.name,
+        "path": str(path),
+        "family": task.spec.family,
+        "seconds_per_evaluation": seconds,
+        "published": published,
+        "about": task.spec.about,
+    }

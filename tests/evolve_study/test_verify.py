@@ -1,0 +1,106 @@
+"""What `verify` says of a run, and that every look at the hidden test is written down."""
+
+import json
+
+import pytest
+
+from archive import queries
+from archive.store import Archive
+from evolve import baselines, load_task
+from evolve.errors import UsageError
+from evolve.verify import verify
+
+KEYS = {
+    *("task", "split", "instances", "published", "tuned", "random", "random_search", "best_of_n"),
+    *("looks", "programs"),
+}
+ROW_KEYS = {
+    *("program", "score", "difference", "standard_error", "interval", "p"),
+    *("beats_published", "beats_tuned"),
+}
+
+
+def verified(place, **options):
+    with Archive.open(place) as archive:
+        return verify(archive, archive.run(), workers=2, **options)
+
+
+def test_the_best_elites_are_compared_in_pairs_and_the_look_is_recorded(searched):
+    result = verified(searched.place, top=2)
+    assert result.keys() >= KEYS
+    assert (result["task"], result["split"], result["instances"]) == ("toy", "test", 16)
+    assert [row.keys() >= ROW_KEYS for row in result["programs"]] == [True, True]
+    best = result["programs"][0]
+    assert best["difference"] == pytest.approx(best["score"] - result["published"]["score"])
+    assert best["interval"][0] <= best["difference"] <= best["interval"][1]
+    with Archive.open(searched.place) as archive:
+        (look,) = queries.looks(archive, archive.run().id)
+    assert look.programs == tuple(row["program"] for row in result["programs"])
+    assert json.loads(json.dumps(result)) == dict(look.result)
+
+
+def test_looking_again_counts_and_computes_nothing(searched):
+    first = verified(searched.place, top=1)
+    with Archive.open(searched.place) as archive:
+        run = archive.run()
+        key = {"task": run.task, "world": run.world, "stage": "test", "block": 0}
+        kept = queries.find_evaluation(archive, **key, program=first["programs"][0]["program"])
+    assert kept is not None
+    second = verified(searched.place, top=1)
+    assert (first["looks"], second["looks"]) == (1, 2)
+    assert second["programs"] == first["programs"]
+
+
+def test_without_baselines_the_best_on_train_is_said_to_stand_in(searched):
+    result = verified(searched.place, top=1)
+    assert "not measured" in result["published"]["chosen"]
+    assert "not measured yet" in result["note"]
+    assert result["tuned"] is None
+    assert result["programs"][0]["beats_tuned"] is None
+
+
+def test_measured_baselines_name_the_published_and_the_tuned(searched_once, tmp_path):
+    task = load_task(searched_once.folder)
+    values = baselines.measure(task, workers=2)
+    try:
+        assert values["published"]["name"] == "contrast", "the highest on valid"
+        # A tuned program that is the published one itself: the differences must agree.
+        (task.folder / "tuned").mkdir()
+        source = task.programs()["contrast"]
+        (task.folder / "tuned" / "one.py").write_text(source)
+        values["tuned"] = {"name": "same", "file": "tuned/one.py", "gradings": 12, "score": -1.0}
+        baselines.write_baselines(task, values)
+        assert load_task(task.folder).digest == task.digest, "baselines decide no grade"
+        place = tmp_path / "evolve.db"
+        place.write_bytes(searched_once.place.read_bytes())
+        result = verified(place, top=1)
+    finally:
+        (task.folder / "baselines.json").unlink()
+    assert result["published"] == {
+        **result["published"],
+        "name": "contrast",
+        "chosen": "best on valid",
+    }
+    assert result["tuned"]["gradings"] == 12
+    row = result["programs"][0]
+    assert row["difference_tuned"] == row["difference"]
+    assert row["beats_tuned"] == row["beats_published"]
+
+
+def test_stale_baselines_are_not_believed(toy):
+    task = load_task(toy)
+    baselines.write_baselines(task, {"digest": "another", "published": {"name": "first"}})
+    values, why = baselines.current_baselines(task)
+    assert values == {}
+    assert "stale" in why
+
+
+def test_a_task_that_changed_is_refused(searched, tmp_path):
+    code = searched.folder / "task.py"
+    text = code.read_text()
+    code.write_text(text + "\n# other\n")
+    try:
+        with pytest.raises(UsageError, match="has changed since first began"):
+            verified(searched.place)
+    finally:
+        code.write_text(text)
