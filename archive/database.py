@@ -173,7 +173,7 @@ class Database:
                 self._turn_on_wal()
                 self._migrate()
         except OSError as error:
-            raise Misnamed(
+            raise ArchiveError(
                 f"{self.lock_file}: {error.strerror}; make the folder writable, "
                 "or use another --archive"
             ) from error

@@ -134,8 +134,8 @@ def _shown(row: Any) -> ShownElite:
 
 
 def _placed(row: Any) -> Placed:
-    *fields, measures = row
-    return Placed(*fields, json.loads(measures))
+    step, program, fitness, nodes, n, se, measures = row
+    return Placed(step, program, fitness, nodes, n, se, json.loads(measures))
 
 
 def _all(archive: Archive, question: Executable) -> list[Any]:

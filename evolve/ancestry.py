@@ -54,12 +54,12 @@ def diff_stat(diff: list[str]) -> tuple[int, int]:
 
 
 def _after(archive: Archive, parent: Ancestor | None, step: Step) -> Ancestor:
-    fitness = None
+    fitness = gain = None
     if step.evaluation is not None:
         fitness = views.evaluation(archive, step.evaluation).fitness
     if parent is None:
         return Ancestor(step, fitness, None, 0, 0)
-    known = fitness is not None and parent.fitness is not None
-    gain = fitness - parent.fitness if known else None  # type: ignore[operator]
+    if fitness is not None and parent.fitness is not None:
+        gain = fitness - parent.fitness
     added, removed = diff_stat(unified_diff(parent.step.source or "", step.source or ""))
     return Ancestor(step, fitness, gain, added, removed)

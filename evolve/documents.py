@@ -110,6 +110,7 @@ def elites_document(archive: Archive, run: RunRecord) -> list[Document]:
             "step": shown.elite.step,
             "parents": list(shown.parents),
             "lines": len(shown.source.splitlines()),
+            "name": initial_name(run, shown.elite.step),
         }
         for shown in views.shown_elites(archive, run.id)
     ]
@@ -123,7 +124,6 @@ def show_document(archive: Archive, prefix: str) -> Document:
     program = queries.program(archive, prefix)
     run_id, step = queries.step_of_program(archive, program.id)
     run = run_by_id(archive, run_id)
-    line = main_line(archive, run.id, step.n)
     evaluation = None if step.evaluation is None else views.evaluation(archive, step.evaluation)
     return {
         "program": program.id,
@@ -145,16 +145,16 @@ def show_document(archive: Archive, prefix: str) -> Document:
         "parents": list(step.parents),
         "duplicate_of": step.duplicate_of,
         "nodes": program.nodes,
-        "ancestry": lineage_document(line),
+        "ancestry": lineage_document(run, main_line(archive, run.id, step.n)),
         "feedback": dict(evaluation.feedback) if evaluation else {},
         "notes": [text for _, text in queries.notes(archive, run.id, step.n)],
     }
 
 
-def lineage_document(line: Iterable[Ancestor]) -> list[Document]:
+def lineage_document(run: RunRecord, line: Iterable[Ancestor]) -> list[Document]:
     """Give a main line, the initial program first.
 
-    gain: of fitness over the first parent; added, removed: lines of source, against it.
+    name: of the initial program. gain: of fitness over the first parent; added, removed: lines of source, against it.
     """
     return [
         {
@@ -168,6 +168,7 @@ def lineage_document(line: Iterable[Ancestor]) -> list[Document]:
             "gain": ancestor.gain,
             "added": ancestor.added,
             "removed": ancestor.removed,
+            "name": initial_name(run, ancestor.step.n),
         }
         for ancestor in line
     ]
@@ -198,6 +199,12 @@ def map_document(grid: Grid, title: str) -> Document:
             for cell, elite in grid.shown()
         ],
     }
+
+
+def initial_name(run: RunRecord, step: int) -> str | None:
+    """Give the name of the initial program that a step told; None for any later step."""
+    initial = run.settings["initial"]
+    return initial[step][0] if step < len(initial) else None
 
 
 def spec_of(archive: Archive, run: RunRecord) -> TaskSpec:

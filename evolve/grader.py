@@ -36,6 +36,8 @@ OPERATIONS = (
     "audit",
     "samples",
 )
+# What tells as much of the machine as of the program.
+UNSOUND = ("timeout", "over_limit")
 # Wall seconds allowed per CPU second: a backstop only, since other load must not judge.
 WALL_PER_CPU = 4.0
 # Outputs wait for their grading here; one slot has one step in hand, and a retry.
@@ -140,17 +142,19 @@ class Grader:
         return {"status": outcome.status, "reason": outcome.reason, "value": outcome.value}
 
     def probe(self, source: str) -> dict[str, Any]:
-        """Run a program on the probes; failures are behaviour too, but not those of the clock."""
-        block = self._block(PROBE, 0)
-        outcomes = [self._run_one(source, instance) for instance in block.instances]
-        digests = [
-            self._one_digest(block, instance, outcome)
-            for instance, outcome in zip(block.instances, outcomes, strict=True)
-        ]
-        statuses = [outcome.status for outcome in outcomes]
-        sound = not {"timeout", "over_limit"}.intersection(statuses)
+        """Run a program on the probes; failures are behaviour too, but not those of the clock.
+
+        The first time-out or broken limit ends it: nothing may rest on what comes after.
+        """
+        block, statuses, digests = self._block(PROBE, 0), [], []
+        for instance in block.instances:
+            outcome = self._run_one(source, instance)
+            if outcome.status in UNSOUND:
+                return {"behaviour": None, "record": b""}
+            statuses.append(outcome.status)
+            digests.append(self._one_digest(block, instance, outcome))
         return {
-            "behaviour": hashing.plain_digest(self.digest, self.world, *digests) if sound else None,
+            "behaviour": hashing.plain_digest(self.digest, self.world, *digests),
             "record": json.dumps({"statuses": statuses, "digests": digests}).encode(),
         }
 

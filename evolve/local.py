@@ -68,13 +68,15 @@ class LocalExecutor:
     async def __aenter__(self) -> LocalExecutor:
         try:
             await asyncio.gather(*(slot.open() for slot in self._slots))
-        except BaseException:
-            await self.__aexit__()
+        except BaseException as error:
+            await self.__aexit__(type(error))
             raise
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await asyncio.gather(*(slot.close() for slot in self._slots))
+    async def __aexit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        # Whoever gives up does not wait for candidates to end.
+        patience = CLOSE_SECONDS if kind is None else 0.0
+        await asyncio.gather(*(slot.close(patience) for slot in self._slots))
 
     @asynccontextmanager
     async def slot(self, priority: int) -> AsyncIterator[LocalSlot]:
@@ -125,15 +127,15 @@ class LocalSlot:
         )
         self.level = (await self._call("open", self._opening))["level"]
 
-    async def close(self) -> None:
-        """End the grader: end of file on its pipe, then by force."""
+    async def close(self, patience: float = CLOSE_SECONDS) -> None:
+        """End the grader: end of file on its pipe, and after `patience` seconds by force."""
         process, self._process = self._process, None
         if process is None or process.returncode is not None:
             return
         assert process.stdin is not None
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), CLOSE_SECONDS)
+            await asyncio.wait_for(process.wait(), patience)
         except TimeoutError:
             process.kill()
             await process.wait()

@@ -174,8 +174,10 @@ class Run:
 
     def close(self, stop_reason: str) -> None:
         """Write down why the run stopped, and let it go."""
-        self.journal.finish(stop_reason, self.seconds)
-        self.journal.close()
+        try:
+            self.journal.finish(stop_reason, self.seconds)
+        finally:
+            self.journal.close()
 
     def extend(self, limits: RunLimits) -> None:
         """Give the run new limits and ask what is due under them."""
