@@ -46,14 +46,14 @@ BAD = {
 async def outcomes(sources):
     """Run and grade programs one after the other in one slot: (status, reason, evaluation)."""
     found = []
-    async with LocalExecutor(load_task(TOY, QUICK), world(), 1) as executor:
-        async with executor.slot(0) as slot:
-            for source in sources:
-                ran = await slot.run(source, "train", 0)
-                graded = await slot.grade(ran.token) if ran.token else None
-                status = graded["status"] if graded else ran.status
-                reason = graded["reason"] if graded else ran.reason
-                found.append((status, reason or "", ran.outputs_digest, graded))
+    executor = LocalExecutor(load_task(TOY, QUICK), world(), 1)
+    async with executor, executor.slot(0) as slot:
+        for source in sources:
+            ran = await slot.run(source, "train", 0)
+            graded = await slot.grade(ran.token) if ran.token else None
+            status = graded["status"] if graded else ran.status
+            reason = graded["reason"] if graded else ran.reason
+            found.append((status, reason or "", ran.outputs_digest, graded))
     return found
 
 
@@ -90,9 +90,9 @@ def test_a_time_out_is_tried_again_alone_then_stays_with_its_step_and_is_never_s
 @pytest.mark.slow
 def test_the_hidden_test_is_closed_to_a_search():
     async def peek():
-        async with LocalExecutor(load_task(TOY, QUICK), world(), 1) as executor:
-            async with executor.slot(0) as slot:
-                await slot.run(GOOD, "test", 0)
+        executor = LocalExecutor(load_task(TOY, QUICK), world(), 1)
+        async with executor, executor.slot(0) as slot:
+            await slot.run(GOOD, "test", 0)
 
     from evolve.errors import TaskError
 
