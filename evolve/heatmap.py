@@ -120,7 +120,7 @@ def _span(name: str, declared: Sequence[Measure], values: Sequence[float]) -> tu
         if measure.name == name:
             return measure, ""
     lower, upper = min(values), max(values)
-    if 0.0 <= lower and upper <= 1.0:
+    if lower >= 0.0 and upper <= 1.0:
         return Measure(name=name, range=(0.0, 1.0), bins=UNDECLARED_BINS), "range 0 to 1"
     if lower == upper:
         upper = lower + 1.0

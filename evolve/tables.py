@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -95,7 +96,7 @@ def tasks_table(tasks: Sequence[Document]) -> RenderableType:
             number(task["seconds_per_evaluation"], 2),
             published.get("name", "not measured"),
             number(published.get("valid")),
-            task["path"],
+            _short_path(task["path"]),
         )
     return Group(table, Text("seconds: of one evaluation on one core", style="dim"))
 
@@ -105,7 +106,14 @@ def program_view(program: Document) -> RenderableType:
     parts: list[RenderableType] = [
         _facts(_program_facts(program)),
         Text(),
-        Syntax(program["source"], "python", theme="ansi_dark", line_numbers=True, word_wrap=True),
+        Syntax(
+            program["source"],
+            "python",
+            theme="ansi_dark",
+            background_color="default",
+            line_numbers=True,
+            word_wrap=True,
+        ),
     ]
     if program["scores"]:
         parts += [Text(), *_scores(program["scores"])]
@@ -129,7 +137,7 @@ def lineage_view(line: Sequence[Document]) -> RenderableType:
             if len(entry["parents"]) > 1:
                 others = ", ".join(f"step {n}" for n in entry["parents"][1:])
                 rows.append(Text(f"│   with {others}", style="dim"))
-        text = Text("● " if before is None else "├ ")
+        text = Text("└ " if entry is line[-1] else "├ ") if before else Text("● ")
         text.append((entry["program"] or "no program")[:ID_LETTERS], style="bold")
         text.append(f"  {number(entry['fitness'])}", style="cyan")
         text.append(f"  step {entry['step']}", style="dim")
@@ -165,6 +173,12 @@ def clock(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes:02d}m"
     return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"
+
+
+def _short_path(path: str) -> str:
+    """Write a path as seen from here, if it is below."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 def _table(*columns: str) -> Table:

@@ -1,0 +1,5 @@
+"""`python -m evolve`: the command line."""
+
+from evolve.cli import main
+
+main()

@@ -1,0 +1,53 @@
+"""The command line: `evolve COMMAND`, each command in a module of its group.
+
+What a person waits for decides what is imported: commands import what they need when they run, so
+that `evolve --help` loads no database, no torch and nothing that draws.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from archive.errors import ArchiveError, Misnamed
+from evolve.cli import looking, programs, searching, study
+from evolve.errors import EvolveError
+from sandbox import SandboxError
+
+WORLD_BROKE = 1
+WRONG_USAGE = 2
+
+app = typer.Typer(
+    name="evolve",
+    help="Discover programs: MAP-Elites over source code, behind a wall, in a SQL archive.",
+    epilog="Begin with: evolve tasks; evolve run data_selection; evolve elites; evolve map",
+    no_args_is_help=True,
+    # Plain help, and our own messages: both save the loading of what draws.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (searching, looking, programs, study):
+    group.register(app)
+
+
+def main() -> None:
+    """Run the command line and exit.
+
+    Exit codes: 0 done; 1 the world broke, everything told is kept; 2 wrong usage; 130 interrupted.
+    """
+    try:
+        app(prog_name="evolve")
+    except EvolveError as error:
+        _fail(error, error.exit_code)
+    except Misnamed as error:
+        _fail(error, WRONG_USAGE)
+    except (ArchiveError, SandboxError, OSError) as error:
+        _fail(error, WORLD_BROKE)
+
+
+def _fail(error: Exception, code: int) -> NoReturn:
+    print(f"evolve: {error}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,151 @@
+"""Commands that look at an archive: runs, status, elites, map; and tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evolve.cli.options import ArchivePlace, AsJson, RunName, open_archive, show, show_json
+
+if TYPE_CHECKING:
+    from evolve.loader import Task
+
+# Rows that a screen holds of the table of elites; --json has all.
+SHOWN_ELITES = 30
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the command line."""
+    app.command()(runs)
+    app.command()(status)
+    app.command()(elites)
+    app.command("map")(show_map)
+    app.command()(tasks)
+
+
+def runs(archive: ArchivePlace = None, as_json: AsJson = False) -> None:
+    """List the runs of an archive, the latest first.
+
+    Example: evolve runs
+    """
+    from evolve.documents import runs_document
+
+    with open_archive(archive) as opened:
+        document = runs_document(opened)
+    if as_json:
+        show_json(document)
+        return
+    from evolve.tables import runs_table
+
+    show(runs_table(document))
+
+
+def status(run: RunName = None, archive: ArchivePlace = None, as_json: AsJson = False) -> None:
+    """Show a run in numbers.
+
+    Steps by kind and status, duplicates, gradings, operators and the grid.
+
+    Example: evolve status data_selection-1
+    """
+    from evolve.documents import status_document
+
+    with open_archive(archive) as opened:
+        document = status_document(opened, opened.run(run))
+    if as_json:
+        show_json(document)
+        return
+    from evolve.tables import status_table
+
+    show(status_table(document))
+
+
+def elites(run: RunName = None, archive: ArchivePlace = None, as_json: AsJson = False) -> None:
+    """List the elites of a run, the best first.
+
+    Each cell of the grid shows one.
+
+    Example: evolve elites data_selection-1
+    """
+    from evolve.documents import elites_document
+
+    with open_archive(archive) as opened:
+        record = opened.run(run)
+        document = elites_document(opened, record)
+    if as_json:
+        show_json(document)
+        return
+    from evolve.tables import elites_table
+
+    show(elites_table(document, record.name, SHOWN_ELITES))
+
+
+def show_map(
+    run: RunName = None,
+    axes: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Other measures: the first to the right, then upwards."),
+    ] = None,
+    archive: ArchivePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the grid of a run as a heat map of fitness.
+
+    With --axes the told steps are placed anew, on a grid over any two measures that the task's
+    grades carry, declared in its task.toml or not.
+
+    Example: evolve map data_selection-1 --axes redundancy,seconds
+    """
+    from archive import views
+    from evolve.documents import map_document, shown_grid, spec_of
+    from evolve.heatmap import HeatMap, project, refold
+
+    with open_archive(archive) as opened:
+        record = opened.run(run)
+        spec = spec_of(opened, record)
+        if axes is None:
+            grid, note = project(shown_grid(opened, record, spec)), ""
+        else:
+            names = [name.strip() for name in axes.split(",")]
+            grid, note = refold(spec.measures, views.placed_steps(opened, record.id), names)
+    x, y = grid.measures
+    title = f"{record.name}: fitness over {x.name} and {y.name}"
+    title += f" ({note})" if note else ""
+    if as_json:
+        show_json(map_document(grid, title))
+    else:
+        show(HeatMap(grid, title))
+
+
+def tasks(as_json: AsJson = False) -> None:
+    """List the tasks at hand.
+
+    Those that ship with evolve, and those in ./tasks.
+
+    Example: evolve tasks
+    """
+    from evolve.documents import tasks_document
+
+    document = tasks_document(_tasks())
+    if as_json:
+        show_json(document)
+        return
+    from evolve.tables import tasks_table
+
+    show(tasks_table(document))
+
+
+def _tasks() -> list[tuple[Path, Task | None]]:
+    """Load every task at hand; one that is faulty is listed all the same."""
+    from evolve.errors import TaskError
+    from evolve.loader import SPEC_FILE, load_task, shipped_tasks
+
+    here = {path.parent.resolve() for path in Path("tasks").glob(f"*/{SPEC_FILE}")}
+    found: list[tuple[Path, Task | None]] = []
+    for folder in sorted(here.union(shipped_tasks().values()), key=lambda path: path.name):
+        try:
+            found.append((folder, load_task(folder)))
+        except TaskError:
+            found.append((folder, None))
+    return found

@@ -1,0 +1,89 @@
+"""Arguments and options that several commands share, and how they find archive and run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from archive.store import Archive
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """Complete the name of a run, from the archive that commands use without --archive."""
+    from archive.errors import ArchiveError
+
+    try:
+        with open_archive(None) as archive:
+            return [run.name for run in archive.runs() if run.name.startswith(incomplete)]
+    except ArchiveError:
+        return []
+
+
+def complete_task(incomplete: str) -> list[str]:
+    """Complete the name of a shipped task, or the path of one here."""
+    from evolve.loader import SPEC_FILE, shipped_tasks
+
+    here = [str(path.parent) for path in sorted(Path().glob(f"{incomplete}*/{SPEC_FILE}"))]
+    return [name for name in shipped_tasks() if name.startswith(incomplete)] + here
+
+
+RunName = Annotated[
+    str | None,
+    typer.Argument(metavar="[RUN]", help="A run; the latest if none.", autocompletion=complete_run),
+]
+ProgramId = Annotated[
+    str, typer.Argument(metavar="PROGRAM", help="The beginning of a program's id.")
+]
+ArchivePlace = Annotated[
+    str | None,
+    typer.Option(
+        "--archive", metavar="URL", help="The archive: a path or URL. [EVOLVE_ARCHIVE, evolve.db]"
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, metavar="N", help="Slots on this machine. [one per core]"),
+]
+Hours = Annotated[
+    float | None,
+    typer.Option(
+        "--hours", min=0.0, metavar="H", help="End after so many hours, resumes included."
+    ),
+]
+Evaluations = Annotated[
+    int | None,
+    typer.Option(
+        "--evaluations", min=1, metavar="N", help="End after so many different behaviours."
+    ),
+]
+MinLevel = Annotated[
+    str | None,
+    typer.Option("--min-level", metavar="LEVEL", help="Refuse to run behind a weaker wall."),
+]
+
+
+def open_archive(place: str | None) -> Archive:
+    """Open an archive that must be there. Raises: Misnamed, ArchiveError."""
+    from archive.store import Archive
+    from evolve.build import archive_place
+
+    return Archive.open(archive_place(place), create=False)
+
+
+def show(drawing: RenderableType) -> None:
+    """Print a drawing."""
+    from rich.console import Console
+
+    Console(highlight=False).print(drawing)
+
+
+def show_json(document: Any) -> None:
+    """Print one JSON document."""
+    typer.echo(json.dumps(document, indent=1))

@@ -1,0 +1,212 @@
+"""Commands that search: run and resume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evolve.cli.options import (
+    ArchivePlace,
+    AsJson,
+    Evaluations,
+    Hours,
+    MinLevel,
+    RunName,
+    Workers,
+    complete_task,
+    open_archive,
+    show_json,
+)
+
+if TYPE_CHECKING:
+    from evolve.run import Run
+
+DEFAULT_STEPS = 200
+INTERRUPTED = 130
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the command line."""
+    for command in (run, resume):
+        app.command()(command)
+
+
+def run(
+    task: Annotated[
+        str,
+        typer.Argument(
+            metavar="TASK", help="A task's folder or name.", autocompletion=complete_task
+        ),
+    ],
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help=f"End after so many steps, initial programs included. [{DEFAULT_STEPS}, "
+            "if no other limit is told]",
+        ),
+    ] = None,
+    operators: Annotated[
+        str | None,
+        typer.Option(metavar="A,B", help="Operators to use. [all that work without a model]"),
+    ] = None,
+    origin: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="ORIGIN",
+            help="Initial programs: published, trivial, a run (its elites), a folder or FILE.py.",
+        ),
+    ] = "published",
+    workers: Workers = None,
+    rng_seed: Annotated[
+        int,
+        typer.Option(min=0, metavar="S", help="Equal numbers give equal runs, with any workers."),
+    ] = 0,
+    hours: Hours = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The run's name. [TASK-1, TASK-2, ...]")
+    ] = None,
+    evaluations: Evaluations = None,
+    min_level: MinLevel = None,
+    archive: ArchivePlace = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the task, or search.KEY."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Search for programs that do a task better.
+
+    Ctrl-C once finishes what is running and ends; `evolve resume` goes on.
+
+    Example: evolve run data_selection --steps 400 --rng-seed 1
+    """
+    from archive.store import Archive
+    from evolve.build import archive_place, open_run
+    from evolve.config import RunLimits
+    from evolve.initial import initial_programs
+    from evolve.loader import load_task
+
+    loaded = load_task(task, settings or ())
+    _check_level(min_level)
+    if steps is None and evaluations is None and hours is None:
+        steps = DEFAULT_STEPS
+    with Archive.open(archive_place(archive)) as opened:
+        opened_run = open_run(
+            loaded,
+            archive=opened,
+            rng_seed=rng_seed,
+            limits=RunLimits(steps, evaluations, hours),
+            name=name,
+            operators=operators.split(",") if operators else None,
+            initial=initial_programs(loaded, origin, opened),
+            min_level=min_level or "weak",
+        )
+        _work(opened_run, workers, None, as_json)
+
+
+def resume(
+    run: RunName = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="The new total of steps, those that are told included."
+        ),
+    ] = None,
+    evaluations: Evaluations = None,
+    hours: Hours = None,
+    workers: Workers = None,
+    min_level: MinLevel = None,
+    archive: ArchivePlace = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go on with a run, or give it more to do.
+
+    200 steps and then --steps 400 give the same run as 400 at once.
+
+    Example: evolve resume data_selection-1 --steps 400
+    """
+    from evolve.build import resume_run
+    from evolve.config import RunLimits
+
+    _check_level(min_level)
+    with open_archive(archive) as opened:
+        record = opened.run(run)
+        told = RunLimits(steps, evaluations, hours).record()
+        # A limit that is not told again stands.
+        limits = RunLimits(**{**record.limits, **told}) if told else None
+        _work(resume_run(record, archive=opened, limits=limits), workers, min_level, as_json)
+
+
+def _check_level(level: str | None) -> None:
+    """Refuse a level that is unknown or not to be had here, before anything is written."""
+    from evolve.errors import UsageError
+    from sandbox.levels import LEVELS, choose
+
+    if level is None:
+        return
+    if level not in LEVELS:
+        raise UsageError(f"--min-level {level}: there are: {', '.join(LEVELS)}")
+    choose("auto", level)
+
+
+def _work(run: Run, workers: int | None, min_level: str | None, as_json: bool) -> None:
+    """Search under a display, then say what came of it and what to do next."""
+    from rich.console import Console
+
+    from archive.errors import ArchiveError
+    from evolve.build import num_cores, search
+    from evolve.errors import WorldError
+    from evolve.live import display
+    from sandbox import SandboxError
+
+    # The document of --json has standard output to itself.
+    console = Console(stderr=as_json, highlight=False)
+    name, slots = run.record.name, workers or num_cores()
+    try:
+        with display(run, slots, console) as view:
+            reason = search(
+                run,
+                workers=slots,
+                min_level=min_level,
+                watch=view.watch,
+                report=view.report,
+                signals=True,
+                stopping=view.stopping,
+            )
+    except (WorldError, ArchiveError, SandboxError, OSError) as error:
+        told = f"the {run.state.told} told steps are kept; `evolve resume {name}` goes on"
+        raise WorldError(f"{error}\n{told}") from error
+    if as_json:
+        from evolve.documents import status_document
+
+        show_json(status_document(run.archive, run.archive.run(name)))
+    if reason == "interrupted":
+        Console(stderr=True, highlight=False).print(
+            f"interrupted: all {run.state.told} told steps are kept; "
+            f"`evolve resume {name}` goes on",
+            markup=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(INTERRUPTED)
+    if not as_json:
+        for line in _farewell(run, reason):
+            console.print(line, markup=False, soft_wrap=True)
+
+
+def _farewell(run: Run, reason: str) -> list[str]:
+    """Say how the run ended and what can be done with it."""
+    name, state = run.record.name, run.state
+    ended = f"{name}: finished, its limit on {reason} is reached"
+    lines = [ended]
+    if state.best:
+        lines.append(f"  evolve elites {name}      what it found")
+        lines.append(f"  evolve map {name}         where on the grid")
+        lines.append(f"  evolve show {state.best[0].program[:8]}     the best program")
+        lines.append(f"  evolve verify {name}      is it better on the hidden test?")
+    more = f"--steps {2 * run.limits.steps}" if run.limits.steps else "--hours 1"
+    lines.append(f"  evolve resume {name} {more}")
+    return lines

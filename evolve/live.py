@@ -1,0 +1,245 @@
+"""What a person sees while a run works: a live display in a terminal, lines of a log elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from archive.records import Step
+from evolve.grid import Elite
+from evolve.run import Run
+from evolve.tables import ID_LETTERS, clock, number
+from evolve.tally import Tally
+
+REFRESHES_PER_SECOND = 4
+# Seconds between two lines of a log that say that the run is alive.
+HEARTBEAT_S = 10.0
+# Seconds between two lines of a log on artefacts.
+REPORT_S = 2.0
+
+
+class Display(Protocol):
+    """Told of all that happens; a context manager, open while the run works."""
+
+    def watch(self, step: Step) -> None:
+        """See a told step."""
+
+    def report(self, done: int, total: int, what: str) -> None:
+        """Hear of long work that candidates wait for."""
+
+    def stopping(self) -> None:
+        """Hear that a person asked the run to stop."""
+
+    def __enter__(self) -> Display: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def display(run: Run, workers: int, console: Console) -> Display:
+    """Give the display that suits where it is drawn."""
+    if console.is_terminal:
+        return LiveDisplay(run, workers, console)
+    return LogLines(run, workers, console)
+
+
+class LiveDisplay:
+    """Redraws a few lines at the foot of a terminal."""
+
+    def __init__(self, run: Run, workers: int, console: Console) -> None:
+        self._run, self._workers = run, workers
+        self._tally = Tally(run)
+        self._report: tuple[int, int, str] | None = None
+        self._note = ""
+        self._live = Live(
+            console=console,
+            get_renderable=self.draw,
+            refresh_per_second=REFRESHES_PER_SECOND,
+            redirect_stderr=False,
+        )
+
+    def watch(self, step: Step) -> None:
+        self._report = None
+        self._tally.add(step)
+
+    def report(self, done: int, total: int, what: str) -> None:
+        self._report = None if done >= total else (done, total, what)
+
+    def stopping(self) -> None:
+        self._note = stopping_note(self._run, self._workers)
+
+    def draw(self) -> RenderableType:
+        """Draw the moment."""
+        tally = self._tally
+        parts: list[RenderableType] = [_heading(self._run), _bars(tally, self._report)]
+        parts.append(_figures(tally))
+        parts += [_elite_line(tally, step) for step in reversed(tuple(tally.latest))]
+        if self._note:
+            parts.append(Text(self._note, style="yellow"))
+        return Group(*parts)
+
+    def __enter__(self) -> LiveDisplay:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
+
+
+class LogLines:
+    """Prints a line per new best, and one now and then to say that the run is alive."""
+
+    def __init__(
+        self,
+        run: Run,
+        workers: int,
+        console: Console,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._run, self._workers, self._console, self._now = run, workers, console, now
+        self._tally = Tally(run, now)
+        self._best = self._tally.best
+        self._last_line = self._last_report = now()
+
+    def watch(self, step: Step) -> None:
+        self._tally.add(step)
+        best = self._tally.best
+        if best is not None and (self._best is None or best.step != self._best.step):
+            self._best = best
+            self._say(f"new best {_best(best)}: {_origin(self._run, best.step)}")
+        elif self._now() - self._last_line >= HEARTBEAT_S:
+            self._say(heartbeat(self._tally))
+
+    def report(self, done: int, total: int, what: str) -> None:
+        if done >= total or self._now() - self._last_report >= REPORT_S:
+            self._last_report = self._now()
+            self._say(f"{what}: {done}/{total}")
+
+    def stopping(self) -> None:
+        self._say(stopping_note(self._run, self._workers))
+
+    def __enter__(self) -> LogLines:
+        workers = "1 worker" if self._workers == 1 else f"{self._workers} workers"
+        self._say(f"{_heading(self._run).plain}, {workers}")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._say(heartbeat(self._tally))
+
+    def _say(self, line: str) -> None:
+        self._last_line = self._now()
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def heartbeat(tally: Tally) -> str:
+    """Say in one line where a run stands."""
+    told = [_progress(tally), f"best {_best(tally.best)}", f"coverage {tally.stats.coverage:.0%}"]
+    told.append(f"{tally.saved} gradings saved")
+    told += [f"{count} {status}" for status, count in tally.failures.items()]
+    told.append(_pace(tally))
+    return ", ".join(told)
+
+
+def stopping_note(run: Run, workers: int) -> str:
+    """Say what the first Ctrl-C does."""
+    running = min(run.num_working, workers)
+    return f"stopping: finishing {running} running ... (Ctrl-C again to stop now)"
+
+
+def _heading(run: Run) -> Text:
+    text = Text(run.record.name, style="bold")
+    text.append(f"  task {run.task.name}, rng_seed {run.record.rng_seed}", style="not bold")
+    return text
+
+
+def _bars(tally: Tally, report: tuple[int, int, str] | None) -> Table:
+    """Draw how much is done, and below it the work that candidates wait for."""
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(no_wrap=True)
+    table.add_column(ratio=1)
+    table.add_column(no_wrap=True)
+    table.add_row(_progress(tally), ProgressBar(total=1.0, completed=tally.share), _pace(tally))
+    if report is not None:
+        done, total, what = report
+        table.add_row(Text(what), ProgressBar(total=total, completed=done), f"{done}/{total}")
+    return table
+
+
+def _figures(tally: Tally) -> Table:
+    stats = tally.stats
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    best = Text(_best(tally.best), style="bold green")
+    if tally.best is not None:
+        best.append(f"  {_origin(tally.run, tally.best.step)}", style="not bold default")
+    table.add_row("best so far", best)
+    table.add_row("coverage", f"{stats.coverage:.1%}, {stats.num_elites} elites")
+    table.add_row("saved", f"{tally.saved} gradings: their outcome was known")
+    failures = ", ".join(f"{count} {status}" for status, count in tally.failures.items())
+    table.add_row("failed", Text(failures or "none", style="red" if failures else ""))
+    return table
+
+
+def _elite_line(tally: Tally, step: Step) -> Text:
+    told = tally.run.state.step(step.n)
+    text = Text("+ ", style="green")
+    text.append((step.program or "")[:ID_LETTERS], style="bold default")
+    text.append(f"  {number(told.fitness if told else None)}", style="cyan")
+    text.append(f"  cell {','.join(map(str, step.cell or ()))}", style="default")
+    return text.append(f"  {_origin(tally.run, step.n)}", style="dim default")
+
+
+def _progress(tally: Tally) -> str:
+    limits, state = tally.run.limits, tally.run.state
+    parts = [f"{state.told}/{limits.steps} steps" if limits.steps else f"{state.told} steps"]
+    if limits.evaluations:
+        parts.append(f"{state.evaluations}/{limits.evaluations} evaluations")
+    return ", ".join(parts)
+
+
+def _pace(tally: Tally) -> str:
+    pace, left = tally.steps_per_minute, tally.seconds_left
+    parts = [] if pace is None else [f"{pace:.0f} steps/min"]
+    if left is not None and tally.share < 1:
+        parts.append(f"{clock(left)} left")
+    return ", ".join(parts) or "starting"
+
+
+def _best(best: Elite | None) -> str:
+    if best is None:
+        return "none yet"
+    error = "" if best.se is None else f" ± {best.se:.4f}"
+    return f"{number(best.fitness)}{error} (n = {best.n})"
+
+
+def _origin(run: Run, n: int) -> str:
+    """Say how step n came to be."""
+    if n < len(run.initial):
+        return f"initial program {run.initial[n][0]}"
+    told = run.state.step(n)
+    assert told is not None
+    parents = " and ".join(str(parent) for parent in told.step.parents)
+    return f"step {n}, {told.step.operator} of {parents}"

@@ -1,0 +1,101 @@
+"""What a run has come to so far, counted as steps are told: what every display shows."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+from archive.records import Status, Step
+from evolve.grid import Elite, GridStats, grid_stats
+from evolve.run import Run
+
+# The pace is that of so many latest steps, so that a slow start is forgotten.
+PACE_STEPS = 100
+# Latest elites that a display shows.
+LATEST = 5
+
+
+class Tally:
+    """Counts the told steps of a run, those before this sitting included.
+
+    statuses: steps by status. saved: gradings avoided, since what came out was known.
+    latest: steps that became the elite of their cell in this sitting, the latest last.
+    """
+
+    def __init__(self, run: Run, clock: Callable[[], float] = time.monotonic) -> None:
+        self.run = run
+        self.statuses: Counter[Status] = Counter()
+        self.saved = 0
+        self.latest: deque[Step] = deque(maxlen=LATEST)
+        self._clock = clock
+        self._moments: deque[float] = deque([clock()], maxlen=PACE_STEPS)
+        for told in run.state.history.entries:
+            self._count(told.step)
+
+    def add(self, step: Step) -> None:
+        """Count a step that was just told."""
+        self._count(step)
+        self._moments.append(self._clock())
+        held = self.run.state.grid.cells.get(step.cell) if step.cell is not None else None
+        if held and held[0].step == step.n:
+            self.latest.append(step)
+
+    @property
+    def best(self) -> Elite | None:
+        return self.run.state.best[0] if self.run.state.best else None
+
+    @property
+    def stats(self) -> GridStats:
+        return grid_stats(self.run.state.grid, self.run.task.spec.qd_offset)
+
+    @property
+    def failures(self) -> dict[Status, int]:
+        """Give the counts of steps that are neither ok nor duplicates, if any."""
+        fine = (Status.OK, Status.DUPLICATE)
+        return {s: self.statuses[s] for s in Status if s not in fine and self.statuses[s]}
+
+    @property
+    def steps_per_minute(self) -> float | None:
+        """Give the pace of the latest steps; None before there is one."""
+        moments = tuple(self._moments)
+        passed = self._clock() - moments[0]
+        return 60 * (len(moments) - 1) / passed if len(moments) > 1 and passed > 0 else None
+
+    @property
+    def share(self) -> float:
+        """Give how much of the run is done, 0 to 1, by the limit that is nearest."""
+        limits, state = self.run.limits, self.run.state
+        shares = [
+            done / limit
+            for done, limit in (
+                (state.told, limits.steps),
+                (state.evaluations, limits.evaluations),
+                (self.run.seconds, limits.hours and limits.hours * 3600),
+            )
+            if limit
+        ]
+        return min(1.0, max(shares, default=0.0))
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate the seconds to the nearest limit; None while nothing tells."""
+        limits, pace = self.run.limits, self.steps_per_minute
+        left = []
+        if limits.steps is not None and pace:
+            left.append((limits.steps - self.run.state.told) * 60 / pace)
+        if limits.evaluations is not None and pace and self.run.state.evaluations:
+            # As many steps to an evaluation as so far.
+            steps = self.run.state.told / self.run.state.evaluations
+            missing = limits.evaluations - self.run.state.evaluations
+            left.append(missing * steps * 60 / pace)
+        if limits.hours is not None:
+            left.append(limits.hours * 3600 - self.run.seconds)
+        return max(0.0, min(left)) if left else None
+
+    def _count(self, step: Step) -> None:
+        if step.status is None:
+            return
+        self.statuses[step.status] += 1
+        served = bool(step.ran and step.ran.get("served"))
+        self.saved += int(served or step.status is Status.DUPLICATE)
