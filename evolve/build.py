@@ -201,9 +201,10 @@ def search(
             async with slots:
                 return await search_loop(run, Worker(run, slots, model), stop, watch)
 
-    reason = "failed"
+    reason = run.over or "failed"
     try:
-        reason = asyncio.run(body())
+        if run.over is None:
+            reason = asyncio.run(body())
     except (KeyboardInterrupt, asyncio.CancelledError):
         reason = "interrupted"
     finally:
