@@ -244,9 +244,7 @@ def _check_path(path: Path, create: bool) -> None:
     if path.is_dir():
         raise Misnamed(f"{path}: is a folder; name a file in it")
     if not path.exists() and not create:
-        raise Misnamed(
-            f"{path}: no archive here; `evolve run` makes one, --archive names another"
-        )
+        raise Misnamed(f"{path}: no archive here; `evolve run` makes one, --archive names another")
     if not path.parent.is_dir():
         raise Misnamed(f"{path}: its folder does not exist; make it first")
 

@@ -91,10 +91,8 @@ def program(archive: Archive, prefix: str) -> ProgramRow:
 
     Raises: Misnamed if there is none, or more than one.
     """
-    if len(prefix) < SHORTEST_PREFIX:
-        raise Misnamed(
-            f"program {prefix!r}: write at least {SHORTEST_PREFIX} letters of its id"
-        )
+    if len(prefix) < SHORTEST_PREFIX or not prefix.isalnum():
+        raise Misnamed(f"program {prefix!r}: write at least {SHORTEST_PREFIX} letters of its id")
     like = schema.programs.c.id.startswith(prefix, autoescape=True)
     found = [ProgramRow(*row) for row in _all(archive, select(*rows.PROGRAM).where(like).limit(4))]
     exact = [row for row in found if row.id == prefix]

@@ -29,14 +29,7 @@ from evolve.run import Run
 from evolve.work import Worker
 from evolve.world import world
 
-DEFAULT_ARCHIVE = "evolve.db"
-ARCHIVE_VARIABLE = "EVOLVE_ARCHIVE"
 MODEL_OPERATORS: dict[str, Operator] = {"rewrite": Rewrite()}
-
-
-def archive_place(place: str | None = None) -> str:
-    """Give where the archive is: as told, as EVOLVE_ARCHIVE says, or `evolve.db` here."""
-    return place or os.environ.get(ARCHIVE_VARIABLE) or DEFAULT_ARCHIVE
 
 
 def open_run(

@@ -1,7 +1,8 @@
-"""The program's own settings (`--set search.*`) and what ends a run, typed and checked."""
+"""The program's own settings (`--set search.*`), what ends a run, and where its archive is."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +14,8 @@ from evolve.grid import DEFAULT_DEPTH
 from evolve.spec import TaskSpec
 
 PREFIX = "search."
+DEFAULT_ARCHIVE = "evolve.db"
+ARCHIVE_VARIABLE = "EVOLVE_ARCHIVE"
 
 
 class SearchSettings(BaseModel):
@@ -46,6 +49,11 @@ class RunLimits:
         """Give what the archive keeps: only the limits that are set."""
         named = {"steps": self.steps, "evaluations": self.evaluations, "hours": self.hours}
         return {name: value for name, value in named.items() if value is not None}
+
+
+def archive_place(place: str | None = None) -> str:
+    """Give where the archive is: as told, as EVOLVE_ARCHIVE says, or `evolve.db` here."""
+    return place or os.environ.get(ARCHIVE_VARIABLE) or DEFAULT_ARCHIVE
 
 
 def parse_settings(pairs: Iterable[str], spec: TaskSpec) -> tuple[dict[str, Any], SearchSettings]:

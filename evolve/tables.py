@@ -17,6 +17,8 @@ Document = Mapping[str, Any]
 # A person compares the first letters of a hash; --json has it whole.
 ID_LETTERS = 8
 NO_VALUE = "-"
+# What a narrow column shows of a name.
+NAME_LETTERS = 9
 # Up to so many instances are listed one by one; above, only means of subgroups.
 FEW_INSTANCES = 12
 # Texts of feedback that are shown; --json has them all.
@@ -59,24 +61,24 @@ def elites_table(elites: Sequence[Document], run: str, limit: int | None = None)
     measures = list(elites[0]["measures"])[:2]
     shown = elites[:limit]
     table = _table(
-        "program", ">fitness ± se", ">n", *(f">{name}" for name in measures), "operator",
-        ">step", "parents", ">lines",
+        "program", ">fitness ± se", *(f">{name}" for name in measures), "made by", ">step",
+        "parents", ">lines", padding=0,
     )  # fmt: skip
     for elite in shown:
         table.add_row(
             elite["program"][:ID_LETTERS],
             with_error(elite) + ("" if elite["confirmed"] else "?"),
-            str(elite["n"]),
             *(f"{elite['measures'][name]:.3f}" for name in measures),
-            elite["name"] or elite["operator"],
+            _cut(elite["name"] or elite["operator"]),
             str(elite["step"]),
             ",".join(map(str, elite["parents"])) or NO_VALUE,
             str(elite["lines"]),
         )
     more = len(elites) - len(shown)
-    notes = [f"{run}: {len(elites)} elites, on the instances that the search saw"]
+    sizes = "/".join(str(n) for n in sorted({elite["n"] for elite in elites}))
+    notes = [f"{run}: {len(elites)} elites, n = {sizes} instances of the search"]
     if not all(elite["confirmed"] for elite in elites):
-        notes.append("? not confirmed on fresh instances")
+        notes.append("? not confirmed")
     if more:
         notes.append(f"{more} more with --json")
     return Group(table, Text("; ".join(notes), style="dim"))
@@ -181,15 +183,23 @@ def _short_path(path: str) -> str:
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
-def _table(*columns: str) -> Table:
-    """Make a table; a heading that begins with `>` is a column of numbers."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+def _cut(name: str) -> str:
+    """Cut a name of somebody else's choosing to what a column holds."""
+    return name if len(name) <= NAME_LETTERS else name[: NAME_LETTERS - 1] + "…"
+
+
+def _table(*columns: str, padding: int = 1) -> Table:
+    """Make a table; a heading that begins with `>` is a column of numbers.
+
+    padding: spaces between columns, beyond the one that is always there.
+    """
+    table = Table(box=SIMPLE_HEAD, padding=(0, padding, 0, 0), show_edge=False, pad_edge=False)
     for column in columns:
         is_number = column.startswith(">")
         table.add_column(
             column.removeprefix(">"),
             justify="right" if is_number else "left",
-            no_wrap=is_number,
+            no_wrap=is_number or column == "program",
             overflow="fold",
         )
     return table

@@ -72,7 +72,7 @@ MinLevel = Annotated[
 def open_archive(place: str | None) -> Archive:
     """Open an archive that must be there. Raises: Misnamed, ArchiveError."""
     from archive.store import Archive
-    from evolve.build import archive_place
+    from evolve.config import archive_place
 
     return Archive.open(archive_place(place), create=False)
 

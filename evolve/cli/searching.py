@@ -85,8 +85,8 @@ def run(
     Example: evolve run data_selection --steps 400 --rng-seed 1
     """
     from archive.store import Archive
-    from evolve.build import archive_place, open_run
-    from evolve.config import RunLimits
+    from evolve.build import open_run
+    from evolve.config import RunLimits, archive_place
     from evolve.initial import initial_programs
     from evolve.loader import load_task
 

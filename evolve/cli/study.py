@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from evolve.cli.options import ArchivePlace, AsJson, RunName, Workers, open_archive
+
 if TYPE_CHECKING:
     from evolve.check import Report
 
@@ -24,18 +26,6 @@ FAULTY = 2
 NO_VALUE = "-"
 
 Told = Callable[[int, int, str], None]
-
-RunName = Annotated[str | None, typer.Argument(metavar="[RUN]", help="A run; the latest if none.")]
-ArchivePlace = Annotated[
-    str | None,
-    typer.Option(
-        "--archive", metavar="URL", help="The archive: a path or URL. [EVOLVE_ARCHIVE, evolve.db]"
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Slots on this machine. [one per core]")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -57,11 +47,10 @@ def verify(
 
     Example: evolve verify data_selection-1 --top 5
     """
-    from archive.store import Archive
     from evolve import verify as room
-    from evolve.build import archive_place, num_cores
+    from evolve.build import num_cores
 
-    with Archive.open(archive_place(archive), create=False) as opened, _progress() as told:
+    with open_archive(archive) as opened, _progress() as told:
         result = room.verify(
             opened,
             opened.run(run),
@@ -91,11 +80,10 @@ def export(
 
     Example: evolve export data_selection-1 --to found --top 5
     """
-    from archive.store import Archive
     from evolve import export as room
-    from evolve.build import archive_place, num_cores
+    from evolve.build import num_cores
 
-    with Archive.open(archive_place(archive), create=False) as opened, _progress() as told:
+    with open_archive(archive) as opened, _progress() as told:
         modules = room.export(
             opened, what, to, top=top, workers=workers or num_cores(), report=told
         )

@@ -1,0 +1,234 @@
+"""Stories of the command line: what is printed, and with which exit code it ends."""
+
+import json
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+TOY = Path(__file__).resolve().parents[1] / "tasks/toy"
+STATUS_KEYS = {
+    "run", "name", "task", "state", "rng_seed", "lookahead", "order", "level", "steps",
+    "steps_by_kind", "evaluations", "gradings", "statuses", "duplicates", "best_fitness",
+    "num_elites", "coverage", "qd_score", "norm_qd_score", "usd", "tokens", "seconds",
+}  # fmt: skip
+STATUSES = {"ok", "duplicate", "invalid", "crashed", "timeout", "over_limit", "unwritten"}
+ELITE_KEYS = {
+    "program", "cell", "fitness", "standard_error", "n", "confirmed", "measures", "operator",
+    "model", "step", "parents", "lines",
+}  # fmt: skip
+SHOW_KEYS = {
+    "program", "source", "status", "fitness", "scores", "measures", "operator", "model", "step",
+    "parents", "ancestry", "feedback",
+}  # fmt: skip
+RUN_KEYS = {"run", "name", "task", "state", "steps", "best_fitness", "started", "seconds", "usd"}
+TASK_KEYS = {"task", "path", "family", "seconds_per_evaluation", "published"}
+
+
+def test_status_has_the_keys_that_scripts_rely_on(looking):
+    status = looking.json("status")
+    assert status.keys() >= STATUS_KEYS
+    assert status["statuses"].keys() == STATUSES
+    assert status["duplicates"].keys() == {"syntax", "behaviour"}
+    assert status["state"] == "finished"
+    assert status["steps"] == sum(status["statuses"].values())
+    assert sum(status["steps_by_kind"].values()) == status["steps"]
+
+
+def test_runs_elites_and_programs_have_the_keys_that_scripts_rely_on(looking):
+    (run,) = looking.json("runs")
+    assert run.keys() >= RUN_KEYS
+    assert run["name"] == "toy-1"
+    elites = looking.json("elites", "toy-1")
+    assert all(elite.keys() >= ELITE_KEYS for elite in elites)
+    assert elites == sorted(elites, key=lambda elite: -elite["fitness"])
+    assert elites[0]["fitness"] == run["best_fitness"]
+    program = looking.json("show", elites[0]["program"][:8])
+    assert program.keys() >= SHOW_KEYS
+    assert program["fitness"] == elites[0]["fitness"]
+    assert "def weigh" in program["source"]
+
+
+def test_tasks_has_the_keys_that_scripts_rely_on(evolve):
+    (evolve.folder / "tasks").mkdir()
+    (evolve.folder / "tasks/toy").symlink_to(TOY)
+    rows = {row["task"]: row for row in evolve.json("tasks")}
+    assert all(row.keys() >= TASK_KEYS for row in rows.values())
+    assert rows["toy"]["family"] == "test"
+
+
+def test_lineage_begins_with_an_initial_program_and_ends_with_the_one_asked_for(looking):
+    elites = looking.json("elites")
+    youngest = max(elites, key=lambda elite: elite["step"])
+    line = looking.json("lineage", youngest["program"])
+    assert line[0]["operator"] == "initial"
+    assert line[0]["name"] in {"trivial", "first", "ranked", "contrast"}
+    assert line[-1]["step"] == youngest["step"]
+    assert all(later["parents"][0] == old["step"] for old, later in pairwise(line))
+
+
+def test_every_view_prints_something_that_fits_80_columns(looking):
+    best, *_, worst = looking.json("elites")
+    for arguments in (
+        ["runs"],
+        ["status"],
+        ["elites"],
+        ["map"],
+        ["map", "--axes", "lean,spread"],
+        ["show", best["program"]],
+        ["lineage", worst["program"]],
+        ["diff", best["program"], worst["program"]],
+    ):
+        lines = looking(*arguments).stdout.splitlines()
+        assert lines
+        assert max(map(len, lines)) <= 80, arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["frobnicate"], "No such command"),
+        (["run"], "Missing argument"),
+        (["run", "no_such_task"], "no such task"),
+        (["run", TOY, "--steps", "0"], "--steps"),
+        (["run", TOY, "--set", "itmes=9"], "items (default 48)"),
+        (["run", TOY, "--set", "items=many"], "must be a whole number"),
+        (["run", TOY, "--operators", "perturbe"], "perturb"),
+        (["run", TOY, "--from", "nowhere.py"], "nowhere.py"),
+        (["run", TOY, "--from", "toy-7"], "did you mean toy-1"),
+        (["run", TOY, "--name", "toy-1"], "choose another name"),
+        (["run", TOY, "--min-level", "steel"], "landlock"),
+        (["status", "toy-7"], "did you mean toy-1"),
+        (["show", "ffffffff"], "no program ffffffff"),
+        (["show", "ab"], "at least 4 letters"),
+        (["map", "--axes", "spread,size"], "there are: lean, spread"),
+        (["elites", "--archive", "elsewhere.db"], "no archive here"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_there_is(looking, arguments, says):
+    assert says in looking(*arguments, expect=2).stderr
+    assert len(looking.json("runs")) == 1
+
+
+def test_a_folder_where_nothing_can_be_written_ends_with_1(evolve):
+    # Not even root may write there, whatever the mode says.
+    failed = evolve("run", TOY, "--archive", "/proc/evolve.db", expect=1)
+    assert "may you read and write it" in failed.stderr
+
+
+def test_help_waits_for_nothing_heavy(evolve):
+    code = "import sys, evolve.cli\nsys.argv[1:] = ['--help']\n"
+    code += "try: evolve.cli.main()\nfinally: print(*sys.modules, file=sys.stderr)"
+    helped = subprocess.run(
+        [sys.executable, "-c", code],
+        env=evolve.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "resume" in helped.stdout
+    assert not {"torch", "sqlalchemy", "ray", "numpy"}.intersection(helped.stderr.split())
+
+
+@pytest.mark.parametrize("command", ["run", "resume", "runs", "status", "elites", "map", "show",
+                                     "diff", "lineage", "tasks"])  # fmt: skip
+def test_every_command_gives_an_example(looking, command):
+    assert f"Example: evolve {command}" in looking(command, "--help").stdout
+
+
+@pytest.mark.slow
+def test_a_run_starts_from_the_elites_of_another(looking):
+    elites = looking.json("elites")
+    again = looking.json(
+        "run", TOY, "--from", "toy-1", "--steps", len(elites), "--set", "grade_ms=0",
+        "--archive", _copy("again.db"), "--rng-seed", 1,
+    )  # fmt: skip
+    assert again["steps_by_kind"] == {"initial": len(elites)}
+    assert again["best_fitness"] == elites[0]["fitness"]
+    assert again["gradings"] == 0
+
+
+@pytest.mark.slow
+def test_a_finished_run_can_be_resumed_and_extended(evolve):
+    evolve("run", TOY, "--steps", 6, "--set", "grade_ms=0")
+    assert "finished" in evolve("resume").stdout
+    longer = evolve.json("resume", "toy-1", "--steps", 9)
+    assert longer["steps"] == 9
+    assert longer["state"] == "finished"
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_130_and_says_how_to_resume(evolve):
+    process = _started(evolve, "run", TOY, "--steps", "2000")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopping: finishing" in out
+    assert "`evolve resume toy-1`" in err
+    status = evolve.json("status")
+    assert status["state"] == "interrupted"
+    assert evolve.json("resume", "--steps", status["steps"] + 3)["steps"] == status["steps"] + 3
+
+
+@pytest.mark.slow
+def test_a_run_is_seen_while_it_runs_and_after_it_was_killed(evolve):
+    process = _started(evolve, "run", TOY, "--steps", "2000")
+    assert evolve.json("runs")[0]["state"] == "running"
+    assert "is being written" in evolve("resume", expect=1).stderr
+    process.kill()
+    process.communicate(timeout=60)
+    assert evolve.json("runs")[0]["state"] == "interrupted"
+
+
+@pytest.mark.slow
+def test_a_full_disk_ends_with_1_and_keeps_what_was_told(evolve):
+    def small_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+
+    failed = evolve("run", TOY, "--steps", 400, expect=1, preexec_fn=small_disk)
+    assert "disk" in failed.stderr
+    assert "`evolve resume toy-1` goes on" in failed.stderr
+    told = evolve.json("status")["steps"]
+    assert evolve.json("resume", "--steps", told + 2)["steps"] == told + 2
+
+
+def _started(evolve, *arguments):
+    """Start a command and wait until its run has told something."""
+    process = subprocess.Popen(
+        evolve.command(*arguments),
+        cwd=evolve.folder,
+        env=evolve.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        listed = subprocess.run(
+            evolve.command("runs", "--json"),
+            cwd=evolve.folder,
+            env=evolve.environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        if listed.returncode == 0 and any(run["steps"] for run in json.loads(listed.stdout)):
+            return process
+        time.sleep(0.2)
+    process.kill()
+    pytest.fail("the run told nothing")
+
+
+def _copy(name):
+    """Copy the archive, so that tests do not see each other's runs."""
+    copy = Path.cwd() / name
+    with sqlite3.connect(Path.cwd() / "evolve.db") as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    return copy
