@@ -42,6 +42,12 @@ RECONNECT_EVERY_S = 0.25
 # How often one transaction is begun; a server that dies of it every time is broken.
 TRIES = 3
 
+# What a transaction may change of a run's row; the rest is read once.
+COUNTERS = (
+    *("epoch", "told", "stop_reason", "seconds"),
+    *("usd", "reserved_usd", "tokens", "gradings"),
+)
+
 # What other programs and runs may be served: a time-out tells as much of the machine as of the
 # program, and stays with its step.
 SERVED = (Status.OK, Status.INVALID, Status.CRASHED)
@@ -270,7 +276,10 @@ class Journal:
         self._write("note", work)
 
     def look(self, look: Look) -> None:
-        """Write down that the hidden test was read; looking again is visible for ever."""
+        """Write down that the hidden test is about to be read; that is visible for ever.
+
+        A look whose result is not known yet has {}; it counts, even if it is cut off.
+        """
         row = {
             "run": self.run.id,
             "time": look.time,
@@ -278,6 +287,20 @@ class Journal:
             "result": rows.tree(look.result),
         }
         self._write("look", lambda connection: self._insert_new(connection, looks, [row]))
+
+    def look_result(self, look: Look) -> None:
+        """Add what a look showed to its row; a result that stands is not replaced."""
+        pending = (
+            (looks.c.run == self.run.id)
+            & (looks.c.time == look.time)
+            & (looks.c.result == rows.tree({}))
+        )
+
+        def work(connection: Connection) -> None:
+            result = rows.tree(look.result)
+            connection.execute(update(looks).where(pending).values(result=result))
+
+        self._write("look_result", work)
 
     def close(self) -> None:
         """Let the run go; another writer may take it at once."""
@@ -389,8 +412,9 @@ class Journal:
             time.sleep(RECONNECT_EVERY_S)
 
     def _record(self, connection: Connection) -> RunRecord:
-        mine = runs.c.id == self.run.id
-        return rows.run_of(connection.execute(select(*rows.RUN).where(mine)).one())
+        counters = (runs.c[name] for name in COUNTERS)
+        row = connection.execute(select(*counters).where(runs.c.id == self.run.id)).one()
+        return replace(self.run, **dict(zip(COUNTERS, row, strict=True)))
 
     def _count(self, connection: Connection, **more: float) -> None:
         """Add to the run's counters."""

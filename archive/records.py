@@ -204,7 +204,8 @@ class ProgramRow:
 class Look:
     """One read of the hidden test.
 
-    time: ISO 8601, UTC. programs: what was looked at. result: plain values, as they were shown.
+    time: ISO 8601, UTC. programs: what was looked at. result: plain values, as they were shown; {}
+    while they are not known, and for ever if the look was cut off.
     """
 
     time: str

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from archive import queries
-from archive.records import RunRecord, Step
+from archive.records import Look, RunRecord, Step
 from archive.store import Archive
 from evolve.baselines import current_baselines, measure, write_baselines
 from evolve.build import num_cores, open_run, resume_run, search
@@ -234,7 +234,7 @@ def read_result(archive: Archive, task: Task, arm: str, rng_seed: int) -> Result
     record = find_run(archive, task, arm, rng_seed)
     if record is None or record.stop_reason not in FINISHED:
         return None
-    looks = queries.looks(archive, record.id)
+    looks = finished_looks(archive, record)
     if not looks:
         return None
     row = looks[-1].result["programs"][0]
@@ -255,6 +255,11 @@ def read_result(archive: Archive, task: Task, arm: str, rng_seed: int) -> Result
         steps=record.told,
         minutes=record.seconds / 60,
     )
+
+
+def finished_looks(archive: Archive, record: RunRecord) -> list[Look]:
+    """Give the looks at the test that came to their end; one that was cut off has no result."""
+    return [look for look in queries.looks(archive, record.id) if look.result]
 
 
 def heading(
@@ -347,7 +352,9 @@ def keep_searched(
     """Write what searches told of the task into its baselines.json, once an arm is complete.
 
     The tuned program is the one of all rng_seeds that is best on `train`: a stricter bar than any
-    one of them, chosen without a look at the test. All of them are kept in the folder `tuned`.
+    one of them, chosen without a look at the test. All of them are kept in the folder `tuned`. Its
+    `gradings` are those of all these searches, since all of them were paid for it; those of random
+    search, whose score is a mean over rng_seeds, are a mean too.
     """
     values, stale = current_baselines(task)
     if stale:
@@ -363,11 +370,16 @@ def keep_searched(
             "name": f"{values['published']['name']} tuned, rng_seed {best.rng_seed}",
             "file": _tuned_file(best.rng_seed),
             "score": best.score,
+            "gradings": sum(result.evaluations for result in tuned),
             **_over_seeds(tuned),
         }
     if len(random) == len(rng_seeds):
         scores = [result.score for result in random]
-        values["random_search"] = {"score": statistics.fmean(scores), **_over_seeds(random)}
+        values["random_search"] = {
+            "score": statistics.fmean(scores),
+            "gradings": round(statistics.fmean(result.evaluations for result in random)),
+            **_over_seeds(random),
+        }
     write_baselines(task, values)
 
 
@@ -413,7 +425,7 @@ def _open(
 
 def _verified(archive: Archive, record: RunRecord) -> bool:
     """Tell whether the run's best program of now was looked at."""
-    looks = queries.looks(archive, record.id)
+    looks = finished_looks(archive, record)
     return bool(looks) and looks[-1].programs == tuple(best_programs(archive, record, 1))
 
 
@@ -447,7 +459,6 @@ def _tuned_file(rng_seed: int) -> str:
 
 def _over_seeds(results: list[Result]) -> dict[str, Any]:
     return {
-        "gradings": round(statistics.fmean(result.evaluations for result in results)),
         "rng_seeds": {str(result.rng_seed): result.score for result in results},
         "date": datetime.now(UTC).date().isoformat(),
     }

@@ -6,6 +6,10 @@ The file holds what a claim is compared with: every program and control on every
 the programs is the best published (on `valid`), and, once the results script has run the searches,
 the tuned program, random search and their number of gradings. It is valid for one digest of the
 task; another digest makes it stale, and nothing believes it then.
+
+This and `evolve verify` are all that reads the hidden split `test`: programs and controls are
+measured on it once, when the file is written (`make baselines`). The best published is chosen on
+`valid` alone, so that no choice is made by those scores.
 """
 
 from __future__ import annotations
@@ -78,9 +82,13 @@ def current_baselines(task: Task) -> tuple[dict[str, Any], str | None]:
 
 
 def write_baselines(task: Task, values: Mapping[str, Any]) -> None:
-    """Write baselines.json whole, by way of a file beside it."""
+    """Write baselines.json whole, by way of a file beside it.
+
+    That file is hidden, since a task's digest skips only hidden ones: a write that was cut off must
+    not make another task of it.
+    """
     path = task.folder / FILE
-    beside = path.with_suffix(".json.new")
+    beside = task.folder / f".{FILE}.new"
     beside.write_text(json.dumps(dict(values), indent=1, sort_keys=True) + "\n", encoding="utf-8")
     beside.replace(path)
 

@@ -103,7 +103,6 @@ def resume_run(
     try:
         if limits is not None:
             journal.reopen(limits.record())
-            journal.run = replace(journal.run, limits=limits.record(), stop_reason=None)
         return Run(task, archive, journal, chosen, model=model.name if model else None)
     except BaseException:
         journal.close()

@@ -46,6 +46,15 @@ class Ran:
 
 
 @dataclass(frozen=True, slots=True)
+class Drafted:
+    """What came of a draft: its status, and the value of the variable that was observed."""
+
+    status: str
+    reason: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """What a program does on the probes: its functional hash, which predicts, and the record
     it was made from. behaviour: None when a probe ended by the clock, which nothing may rest on."""
@@ -65,8 +74,8 @@ class Slot(Protocol):
     own code fails. Neither says anything about the candidate.
     """
 
-    async def draft(self, source: str, observe: str) -> Any:
-        """Run a draft on the first probe; give its variable `observe`, None if there is none."""
+    async def draft(self, source: str, observe: str) -> Drafted:
+        """Run a draft on the first probe and read its variable `observe`."""
 
     async def probe(self, source: str) -> Probed:
         """Run a program on the probes."""

@@ -242,7 +242,7 @@ def ancestry(archive: Archive, run: int, step: Step) -> list[dict[str, Any]]:
 def _verified(archive: Archive, item: Chosen) -> dict[str, Any] | None:
     """Give what the last look at the hidden test said of a program, None if it was never in one."""
     for look in reversed(queries.looks(archive, item.run.id)):
-        for row in look.result["programs"]:
+        for row in look.result.get("programs", ()):  # none if the look was cut off
             if row["program"] == item.program:
                 published = look.result["published"]
                 return {**row, "time": look.time, "published": published}

@@ -169,7 +169,7 @@ class Grader:
             if outcome.status != "ok":
                 failed = outcome.status, f"{instance.name}: {outcome.reason}"
                 break
-        outputs = [outcome.value for outcome in outcomes]
+        outputs = [hashing.widened(outcome.value) for outcome in outcomes]
         digest = None
         if failed is None:
             digest, failed = self._digest(blocked, outputs)

@@ -23,6 +23,12 @@ from sandbox import SandboxError
 # Frames of a task's own traceback that a message shows: enough to find the line.
 LOAD_FRAMES, CALL_FRAMES = 3, 4
 
+# Beyond this no score means anything, and means of scores would overflow. NaN is beyond it too.
+LARGEST_NUMBER = 1e300
+
+# What a task's own code may raise as it is.
+EXPECTED = (TaskError, SandboxError, Invalid)
+
 Grades = list[Grade] | Invalid
 
 
@@ -65,11 +71,17 @@ class TaskCode:
         """Grade outputs, all at once if the task can; the first invalid one speaks for all."""
         if not self.grades_many:
             return self.grade_singly(instances, outputs)
-        with self._own_code("grade_many()"):
-            try:
+        try:
+            with self._own_code("grade_many()"):
                 grades = list(self._module.grade_many(list(instances), list(outputs)))
-            except Invalid as verdict:
-                return verdict
+        except Invalid as verdict:
+            return verdict
+        except TaskError:
+            # Whose output it stumbled over shows one by one; if over none, it is the task's fault.
+            singly = self.grade_singly(instances, outputs)
+            if isinstance(singly, Invalid):
+                return singly
+            raise
         if len(grades) != len(outputs):
             raise TaskError(
                 f"{self.spec.name}/task.py: grade_many gives {len(grades)} grades for "
@@ -78,14 +90,20 @@ class TaskCode:
         return grades
 
     def grade_singly(self, instances: Sequence[Instance], outputs: Sequence[Any]) -> Grades:
-        """Grade outputs with `grade`, one by one, to the first invalid one."""
+        """Grade outputs with `grade`, one by one, to the first invalid one.
+
+        An output that `grade` stumbles over is invalid: a candidate may return anything, and must
+        not be able to end a run by it. `evolve check` shows a grader that stumbles over good ones.
+        """
         grades: list[Grade] = []
         for instance, output in zip(instances, outputs, strict=True):
-            with self._own_code(f"grade() of {instance.name}"):
-                try:
+            try:
+                with self._own_code(f"grade() of {instance.name}"):
                     grades.append(self._module.grade(instance, output))
-                except Invalid as verdict:
-                    return Invalid(f"{instance.name}: {verdict}")
+            except Invalid as verdict:
+                return Invalid(f"{instance.name}: {verdict}")
+            except TaskError as error:
+                return Invalid(str(error))
         return grades
 
     def control_outputs(self, source: str, instances: Sequence[Instance]) -> list[Any]:
@@ -105,12 +123,12 @@ class TaskCode:
     def quality(self, instances: Sequence[Instance], grades: Grades) -> dict[str, Any]:
         """Sum grades up: the quality fields of an Evaluation.
 
-        Raises: TaskError for grades that no grid can place: the task's fault, not the program's.
+        Numbers that are not finite make it invalid. Raises: TaskError if a declared measure lacks.
         """
-        if isinstance(grades, Invalid):
-            return {"status": "invalid", "reason": str(grades)}
         names = [instance.name for instance in instances]
-        self._check_grades(names, grades)
+        wrong = grades if isinstance(grades, Invalid) else self._not_finite(names, grades)
+        if wrong is not None or isinstance(grades, Invalid):
+            return {"status": "invalid", "reason": str(wrong)}
         scores = [float(grade.score) for grade in grades]
         declared = [measure.name for measure in self.spec.measures]
         extra = sorted(set(grades[0].measures).difference(declared))
@@ -154,19 +172,18 @@ class TaskCode:
             arguments["rng"] = np.random.Generator(np.random.PCG64(seed))
         return arguments
 
-    def _check_grades(self, names: Sequence[str], grades: Sequence[Grade]) -> None:
+    def _not_finite(self, names: Sequence[str], grades: Sequence[Grade]) -> Invalid | None:
         for name, grade in zip(names, grades, strict=True):
-            values = {"score": grade.score}
             for measure in self.spec.measures:
                 if measure.name not in grade.measures:
                     raise TaskError(
                         f"{self.spec.name}/task.py: the grade of {name} lacks the measure "
                         f"{measure.name!r} that task.toml declares"
                     )
-                values[measure.name] = grade.measures[measure.name]
-            for what, value in values.items():
-                if not math.isfinite(value):
-                    raise TaskError(f"{self.spec.name}/task.py: {what} of {name} is {value}")
+            for what, value in {"score": grade.score, **grade.measures}.items():
+                if not abs(float(value)) < LARGEST_NUMBER:
+                    return Invalid(f"{name}: its {what} is {value}")
+        return None
 
     def _own_code(self, what: str) -> _OwnCode:
         return _OwnCode(self.spec.name, what, self.digest, self._report)
@@ -187,7 +204,7 @@ class _OwnCode:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._context.__exit__(None, None, None)
-        if isinstance(error, Exception) and not isinstance(error, (TaskError, SandboxError)):
+        if isinstance(error, Exception) and not isinstance(error, EXPECTED):
             lines = "".join(traceback.format_exception(error)[-CALL_FRAMES:]).strip()
             raise TaskError(f"{self.name}/task.py: {self.what} failed:\n{lines}") from error
 

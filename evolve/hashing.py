@@ -38,22 +38,42 @@ def canonical(form: str, output: Any) -> bytes:
     """Give the bytes that stand for an output: equal bytes, equal decision.
 
     form: "exact" (numbers by value, NaN and signed zero unified), "float:BITS" (mantissas rounded
-    to so many bits), "set" (distinct integers in any order), "ranking" and "topk:K" (the order of
-    a score vector, highest first, ties by index), "mask" (truth values), "table" and "trace"
-    (exact). Raises: ValueError if the output does not fit the form.
+    to so many bits), "set" (a vector of distinct integers in any order), "ranking" and "topk:K"
+    (the order of scores, highest first, ties by index), "mask" (truth values), "table" and
+    "trace" (exact). Shapes always count.
+    Raises: ValueError if the output does not fit the form; a form never mends an output, or a
+    good program would share the key of a bad one.
     """
     kind, _, argument = form.partition(":")
     if kind == "set":
-        return _tree(np.unique(_array(output).astype(np.int64, casting="same_kind")))
+        return _tree(_members(output))
     if kind == "mask":
-        return _tree([np.asarray(part).astype(bool) for part in _parts(output)])
-    if kind == "ranking":
-        return _tree([_ranking(part) for part in _parts(output)])
-    if kind == "topk":
-        return _tree([np.sort(_ranking(part)[: int(argument)]) for part in _parts(output)])
+        return _tree([_finite(part).astype(bool) for part in _parts(output)])
+    if kind in ("ranking", "topk"):
+        orders = [_ranking(_finite(part)) for part in _parts(output)]
+        shapes = [list(part.shape) for part in _parts(output)]
+        tops = orders if kind == "ranking" else [np.sort(o[: int(argument)]) for o in orders]
+        return _tree([shapes, tops])
     if kind == "float":
         return _tree(output, bits=int(argument))
     return _tree(output)
+
+
+def widened(value: Any) -> Any:
+    """Give a tree with its numbers in the widest type of their kind, as digests see them.
+
+    A grader is handed these, so that outputs of one digest are one and the same to it.
+    """
+    if isinstance(value, np.ndarray):
+        wide = {"i": np.int64, "u": np.uint64, "f": np.float64, "c": np.complex128}
+        if value.dtype.kind == "u" and (not value.size or value.max() < 2**63):
+            return value.astype(np.int64)
+        return value.astype(wide.get(value.dtype.kind, value.dtype), copy=False)
+    if isinstance(value, dict):
+        return {key: widened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [widened(item) for item in value]
+    return value
 
 
 def twins(form: str, output: Any) -> list[Any]:
@@ -120,10 +140,24 @@ def _array(output: Any) -> np.ndarray:
     return array
 
 
+def _members(output: Any) -> np.ndarray:
+    array = _array(output)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(f"not a vector of integers, but {array.dtype} of shape {array.shape}")
+    members = np.unique(array)
+    if len(members) < len(array):
+        raise ValueError(f"{len(array) - len(members)} items stand in it twice")
+    return members
+
+
+def _finite(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise ValueError("it holds NaN, which has no place in an order")
+    return array
+
+
 def _ranking(scores: np.ndarray) -> np.ndarray:
-    flat = scores.ravel().astype(np.float64)
-    flat = np.where(np.isnan(flat), -np.inf, flat)
-    return np.argsort(-flat, kind="stable")
+    return np.argsort(-scores.ravel().astype(np.float64), kind="stable")
 
 
 def _tree(value: Any, bits: int | None = None) -> bytes:
@@ -161,8 +195,10 @@ def _encode_array(put: Callable[[bytes], object], array: np.ndarray, bits: int |
     kind = array.dtype.kind
     if kind == "b":
         _write(put, b"b", array.astype(np.uint8).tobytes())
-    elif kind in "iu":
-        _write(put, b"i", array.astype("<i8" if kind == "i" else "<u8").tobytes())
+    elif kind == "i" or (kind == "u" and (not array.size or array.max() < 2**63)):
+        _write(put, b"i", array.astype("<i8").tobytes())
+    elif kind == "u":
+        _write(put, b"u", array.astype("<u8").tobytes())
     elif kind == "f":
         _write(put, b"f", _floats(array.astype(np.float64), bits).astype("<f8").tobytes())
     elif kind == "c":

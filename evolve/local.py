@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from evolve.errors import TaskError, WorldError
-from evolve.executor import Probed, Progress, Ran, SlotLost
+from evolve.executor import Drafted, Probed, Progress, Ran, SlotLost
 from evolve.loader import Task
 from sandbox import wire
 
@@ -140,9 +140,8 @@ class LocalSlot:
             process.kill()
             await process.wait()
 
-    async def draft(self, source: str, observe: str) -> Any:
-        answer = await self._retried("draft", {"source": source, "observe": observe})
-        return answer["value"]
+    async def draft(self, source: str, observe: str) -> Drafted:
+        return Drafted(**await self._retried("draft", {"source": source, "observe": observe}))
 
     async def probe(self, source: str) -> Probed:
         return Probed(**await self._retried("probe", {"source": source}))

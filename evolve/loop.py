@@ -32,7 +32,8 @@ async def search(run: Run, worker: Worker, stop: asyncio.Event, watch: Watch) ->
         while not (run.over or stop.is_set() or run.out_of_time):
             while (assignment := run.ask()) is not None:
                 working.add(asyncio.create_task(worker.work(assignment)))
-            run.raise_if_barren()
+            if not working:
+                run.raise_barren()
             await asyncio.wait({*working, stopped}, return_when=asyncio.FIRST_COMPLETED)
             working = _take_finished(run, working, watch)
         if not run.over:

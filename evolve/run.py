@@ -9,11 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 
 from archive import queries
-from archive.journal import Journal
+from archive.journal import SERVED, Journal
 from archive.records import Evaluation, Kind, RunRecord, Step
 from archive.store import Archive
 from evolve.config import RunLimits, SearchSettings
@@ -131,8 +132,22 @@ class Run:
 
         program: source. evaluation: of it on the train block; its task, world and program are
         filled in. Gives the steps that were told, this one or others that waited for it.
+        Raises: Unparsable, with nothing written, if Python cannot read the program.
         """
-        n, identity = assignment.n, program_id(program)
+        n, facts = assignment.n, {"status": evaluation.status.value, "reason": evaluation.reason}
+        identity = program_id(program)
+        self.journal.written(n, source=program, program=identity, nodes=count_nodes(program))
+        self.journal.ran(n, facts, outputs_digest=evaluation.outputs_digest)
+        step = replace(
+            assignment.step,
+            source=program,
+            program=identity,
+            ran=facts,
+            outputs_digest=evaluation.outputs_digest,
+        )
+        if evaluation.status not in SERVED:
+            self.finish(step, None)
+            return self.tell_ready()
         evaluation = replace(
             evaluation,
             task=self.task.digest,
@@ -141,19 +156,9 @@ class Run:
             block=BLOCK,
             program=identity,
         )
-        self.journal.written(n, source=program, program=identity, nodes=count_nodes(program))
-        facts = {"status": evaluation.status.value, "reason": evaluation.reason}
-        self.journal.ran(n, facts, outputs_digest=evaluation.outputs_digest)
-        kept = self.journal.evaluated(n, evaluation, graded=True)
-        step = replace(
-            assignment.step,
-            source=program,
-            program=identity,
-            ran=facts,
-            outputs_digest=evaluation.outputs_digest,
-            evaluation=kept.id,
-        )
-        self.finish(step, kept)
+        graded = evaluation.outputs_digest is not None
+        kept = self.journal.evaluated(n, evaluation, graded=graded)
+        self.finish(replace(step, evaluation=kept.id), kept)
         return self.tell_ready()
 
     def finish(self, step: Step, evaluation: Evaluation | None) -> None:
@@ -178,11 +183,6 @@ class Run:
             self.journal.finish(stop_reason, self.seconds)
         finally:
             self.journal.close()
-
-    def extend(self, limits: RunLimits) -> None:
-        """Give the run new limits and ask what is due under them."""
-        self.journal.reopen(limits.record())
-        self.limits = limits
 
     # --- telling ---
 
@@ -217,10 +217,13 @@ class Run:
         nodes = queries.program_nodes(self.archive, self.record.id)
         known = {step.n for step in told} | self._open.keys()
         state = State(Grid(self.task.spec.measures, self.settings.depth))
+        needed = {step.asked_after for step in self._open.values()}
         asks: list[Step] = []
         for k in range(len(told) + 1):
-            self._snapshots[k] = state
-            asks += self._due_steps(state, known)
+            due = self._due_steps(state, known)
+            if due or k in needed:
+                self._snapshots[k] = state
+            asks += due
             if k < len(told):
                 step = told[k]
                 evaluation = None if step.evaluation is None else evaluations[step.evaluation]
@@ -271,10 +274,14 @@ class Run:
         model = self.model if self.operators[choice.operator].uses_model else None
         return Step(n, state.told, Kind.SEARCH, choice.operator, model, choice.parents)
 
-    def raise_if_barren(self) -> None:
-        """Raises: UsageError if no initial program can be a parent, with what befell the first."""
-        if self._open or self.over or self.state.best:
-            return
+    def raise_barren(self) -> NoReturn:
+        """Say why nothing can be asked though no limit is reached. Raises: UsageError."""
+        if self.state.best:
+            names = ", ".join(sorted(self.operators))
+            raise UsageError(
+                f"no step can be asked: {names} cannot work on the {len(self.state.best)} valid "
+                f"programs there are; allow more --operators or begin --from more programs"
+            )
         first = self.state.step(0)
         why = (
             f"the first is {first.step.status}: {first.step.reason}" if first else "there are none"

@@ -15,6 +15,8 @@ import numpy as np
 # A difference counts from so many standard errors, or from this chance of being luck.
 MIN_STANDARD_ERRORS = 2.0
 ALPHA = 0.05
+# The standard error of fewer independent units is itself luck: two that agree look certain.
+MIN_UNITS = 4
 # The sign must be the same in this share of the subgroups.
 MIN_AGREEMENT = 0.75
 INTERVAL_LEVEL = 0.95
@@ -87,13 +89,19 @@ def beats(comparison: Comparison, delta_min: float, adjusted_p: float) -> bool:
     adjusted_p: `comparison.p` after Holm's correction over all programs that were examined.
     It is better if the mean difference is two standard errors or its chance of being luck is below
     .05, and it is at least `delta_min` (the task's smallest difference that matters), and the sign
-    is the same in three quarters of the subgroups.
+    is the same in three quarters of the subgroups. The rule is as the protocol states it: only p is
+    corrected, the standard errors are not. They count from four independent units and if positive;
+    below that, or where all units differ alike, p alone decides.
     """
     difference, error = comparison.difference, comparison.standard_error
     if difference <= 0.0 or difference < delta_min or comparison.agreement < MIN_AGREEMENT:
         return False
-    clear = error is not None and difference >= MIN_STANDARD_ERRORS * error
-    return clear or adjusted_p < ALPHA
+    return adjusted_p < ALPHA or (
+        comparison.n >= MIN_UNITS
+        and error is not None
+        and error > 0.0
+        and difference >= MIN_STANDARD_ERRORS * error
+    )
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,14 +1,15 @@
 """Compares the best programs of a run with the baselines on the hidden split `test`.
 
-It alone opens that split, and every look at it is written down with the run: what was looked at
-often is no longer hidden, and a reader can count.
+Apart from the measuring of baselines it alone opens that split. Every look is written down with
+the run before anything is read, so that one that is cut off counts too: what was looked at often is
+no longer hidden, and a reader can count.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -98,9 +99,10 @@ async def _verify(
     ) as assessor:
         references = await _references(assessor, measured)
         sources = {**{name: ref.source for name, ref in references.items()}, **programs}
+        look = Look(datetime.now(UTC).isoformat(timespec="microseconds"), tuple(programs), {})
+        journal.look(look)
         evaluations = await _evaluate(assessor, sources, watch)
         grouping = await assessor.grouping(TEST)
-    looks = len(queries.looks(archive, journal.run.id)) + 1
     result = {
         "run": journal.run.name,
         "task": task.name,
@@ -111,12 +113,11 @@ async def _verify(
         "random": _shown(references.get("random"), evaluations.get("random")),
         "random_search": measured.get("random_search"),
         "best_of_n": measured.get("best_of_n"),
-        "looks": looks,
+        "looks": len(queries.looks(archive, journal.run.id)),
         "note": stale,
         "programs": _rows(task, programs, evaluations, grouping),
     }
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
-    journal.look(Look(now, tuple(programs), result))
+    journal.look_result(replace(look, result=result))
     return result
 
 

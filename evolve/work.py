@@ -13,9 +13,9 @@ from typing import Any
 
 from archive import queries
 from archive.records import Evaluation, Kind, Status, Step
-from evolve.desk import JournaledDesk
+from evolve.desk import Drafter, JournaledDesk
 from evolve.errors import EvolveError, Unparsable, Unwritten
-from evolve.executor import Executor, Probed, Ran, Slot, SlotLost, evaluation_of
+from evolve.executor import Drafted, Executor, Probed, Ran, Slot, SlotLost, evaluation_of
 from evolve.models import Model
 from evolve.program import count_nodes, program_id
 from evolve.run import BLOCK, STAGE, Assignment, Run
@@ -28,6 +28,8 @@ MAX_LOST_SLOTS = 2
 MAX_DRAFTS = 256
 # Statuses that are this program's own fault, on any machine: they may be served to others.
 SERVED = {"ok": Status.OK, "invalid": Status.INVALID, "crashed": Status.CRASHED}
+# The others tell as much of the machine: they get a second chance alone, and stay with their step.
+UNSOUND = ("timeout", "over_limit")
 
 
 class Stopped(EvolveError):
@@ -88,56 +90,63 @@ class Worker:
         if step.kind is Kind.INITIAL:
             return self.run.initial[step.n][1]
         desk = JournaledDesk(self.run, assignment, self._drafter(step.n), self.model)
-        return await self.run.operators[step.operator].write(desk)
+        try:
+            return await self.run.operators[step.operator].write(desk)
+        except (RecursionError, OverflowError, ValueError) as error:
+            # Parents are candidates' text: one that no edit can handle must not end the run.
+            raise Unwritten(
+                f"the operator failed on it: {type(error).__name__}: {error}"
+            ) from error
 
     def _refused(self, step: Step, source: str | None, status: Status, reason: str) -> Step:
         self.run.journal.written(step.n, source=source, status=status, reason=reason)
         return replace(step, source=source, status=status, reason=reason)
 
-    def _drafter(self, priority: int) -> Any:
+    def _drafter(self, priority: int) -> Drafter:
         async def draft(source: str, observe: str) -> Any:
             key = (source, observe)
             if key not in self._drafts:
-                async with self._slot(priority) as slot:
-                    value = await slot.draft(source, observe)
+                drafted = await self._draft(priority, source, observe)
                 if len(self._drafts) >= MAX_DRAFTS:
                     del self._drafts[next(iter(self._drafts))]
-                self._drafts[key] = value
+                self._drafts[key] = drafted.value
             return self._drafts[key]
 
         return draft
+
+    async def _draft(self, priority: int, source: str, observe: str) -> Drafted:
+        async with self._lent(priority) as slot:
+            drafted = await slot.draft(source, observe)
+        if drafted.status in UNSOUND:  # what is written must not depend on other load
+            async with self._lent(priority, alone=True) as slot:
+                drafted = await slot.draft(source, observe)
+        return drafted
 
     # --- run and grade ---
 
     async def _evaluate(self, step: Step) -> tuple[Step, Evaluation | None]:
         """Find what is known of the step's program, or find it out; one holder per program."""
         assert step.program is not None
-        lost = 0
+        key, lost, alone = ("program", step.program), 0, False
         while True:
             known = self._known(step)
             if known is not None:
                 return known
-            async with self._slot(step.n) as slot:
-                flight = self._flights.get(("program", step.program))
-                if flight is None:
-                    try:
-                        with self._holding("program", step.program):
-                            return await self._run_and_grade(step, slot)
-                    except _NeedsQuiet:
-                        pass
-                    except SlotLost:
-                        lost += 1
-                        if lost > MAX_LOST_SLOTS:
-                            raise
-                        continue
-            if flight is not None:
+            if (flight := self._flights.get(key)) is not None:
                 await flight.landed.wait()
                 continue
-            # The second chance of a time-out: alone on the machine, before the verdict.
-            async with self.executor.alone() as slot:
-                self._raise_if_stopping()
-                with self._holding("program", step.program):
-                    return await self._run_and_grade(step, slot, alone=True)
+            try:
+                # The key is taken with a slot in hand: who waits holds nothing others wait for.
+                async with self._lent(step.n, alone) as slot:
+                    if key not in self._flights:
+                        with self._holding(*key):
+                            return await self._run_and_grade(step, slot, alone)
+            except _NeedsQuiet:
+                alone = True
+            except SlotLost:
+                lost += 1
+                if lost > MAX_LOST_SLOTS:
+                    raise
 
     def _known(self, step: Step) -> tuple[Step, Evaluation | None] | None:
         """Take what the archive knows: this step's own verdict, or any run's evaluation."""
@@ -154,15 +163,18 @@ class Worker:
         return self._kept(step, found, graded=False)
 
     async def _run_and_grade(
-        self, step: Step, slot: Slot, alone: bool = False
+        self, step: Step, slot: Slot, alone: bool
     ) -> tuple[Step, Evaluation | None]:
         assert step.source is not None
         probed = await slot.probe(step.source)
         ran = await slot.run(step.source, STAGE, BLOCK)
-        if ran.status == "timeout" and not alone and self.executor.num_slots > 1:
+        if ran.status in UNSOUND and not alone:
             raise _NeedsQuiet
+        if step.ran is not None and step.outputs_digest != ran.outputs_digest:
+            reason = "not repeatable: it was run twice and gave different outputs"
+            return replace(step, status=Status.INVALID, reason=reason), None
         step = self._keep_ran(step, ran, probed)
-        if ran.status not in SERVED:
+        if ran.status in UNSOUND:
             return step, None
         if ran.outputs_digest is None or ran.token is None:
             quality = {"status": SERVED[ran.status], "reason": ran.reason}
@@ -173,18 +185,20 @@ class Worker:
         """Grade outputs, or take the grade of equal outputs; one holder per outputs digest."""
         assert ran.outputs_digest is not None
         assert ran.token is not None
+        # Without sharing, each step grades for itself: nobody waits for anybody.
+        key = ran.outputs_digest if self.run.settings.share_grades else str(step.n)
         while self.run.settings.share_grades:
             twin = queries.find_digest(
                 self.run.archive, **self._block, outputs_digest=ran.outputs_digest
             )
             if twin is not None:
                 return self._kept(step, self._evaluation(step, ran, _quality(twin)), graded=False)
-            flight = self._flights.get(("digest", ran.outputs_digest))
+            flight = self._flights.get(("digest", key))
             if flight is None:
                 break
             # Its holder has a slot in hand and waits for nobody, so this ends.
             await flight.landed.wait()
-        with self._holding("digest", ran.outputs_digest):
+        with self._holding("digest", key):
             quality = await slot.grade(ran.token)
             quality["status"] = Status(quality["status"])
             return self._kept(step, self._evaluation(step, ran, quality), graded=True)
@@ -213,8 +227,9 @@ class Worker:
     # --- slots and holders ---
 
     @asynccontextmanager
-    async def _slot(self, priority: int) -> AsyncIterator[Slot]:
-        async with self.executor.slot(priority) as slot:
+    async def _lent(self, priority: int, alone: bool = False) -> AsyncIterator[Slot]:
+        executor = self.executor
+        async with executor.alone() if alone else executor.slot(priority) as slot:
             self._raise_if_stopping()
             yield slot
 
@@ -227,7 +242,7 @@ class Worker:
 
 
 class _NeedsQuiet(Exception):
-    """A time-out on a busy machine says little: run again, alone."""
+    """A time-out or a broken limit on a busy machine says little: run again, alone."""
 
 
 class _Holding:

@@ -56,6 +56,10 @@ class Tunable:
         return number
 
 
+# Beyond this a float no longer holds every integer, and nobody tunes.
+LARGEST_TUNABLE = 2**53
+
+
 def tunables(tree: ast.Module, dims: Iterable[int] = ()) -> list[Tunable]:
     """Give the tunable constants in the order of the source.
 
@@ -65,7 +69,9 @@ def tunables(tree: ast.Module, dims: Iterable[int] = ()) -> list[Tunable]:
     frozen = set(dims)
     found = []
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or type(node.value) not in (int, float):
+        if not isinstance(node, ast.Constant) or isinstance(node.value, bool):
+            continue
+        if not isinstance(node.value, (int, float)) or not abs(node.value) <= LARGEST_TUNABLE:
             continue
         role = _role(node, parents, frozen)
         if role is not None:

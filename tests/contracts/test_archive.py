@@ -160,7 +160,9 @@ def test_a_step_walks_through_the_journal_and_every_transaction_done_twice_count
         assert (journal.run.told, journal.run.gradings, journal.run.seconds) == (1, 1, 2.5)
         twice(lambda: journal.note(0, "IDEA: simpler"))
         look = Look("2026-01-02", ("p0",), {"score": 0.25})
-        twice(lambda: journal.look(look))
+        twice(lambda: journal.look(replace(look, result={})))
+        twice(lambda: journal.look_result(look))
+        journal.look_result(replace(look, result={"score": 0.5}))  # what stands is not replaced
         twice(lambda: journal.finish("steps", 3.5))
         assert archive.run() == journal.run
     assert list(queries.steps(archive, run.id)) == [final, asked(1)]
@@ -376,6 +378,7 @@ def test_a_writer_that_was_taken_over_is_fenced_off(archive: Archive, run: RunRe
             lambda: journal.reopen({}),
             lambda: journal.note(0, "x"),
             lambda: journal.look(Look("t", (), {})),
+            lambda: journal.look_result(Look("t", (), {"score": 1})),
         ):
             with pytest.raises(Fenced, match="another writer took run toy-1 over"):
                 write()

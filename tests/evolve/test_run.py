@@ -153,7 +153,7 @@ def test_a_run_none_of_whose_initial_programs_is_valid_says_so(archive):
         bad = evaluation(program(assignment.n), Status.CRASHED)
         run.tell(assignment, program(assignment.n), bad)
     with pytest.raises(UsageError, match="none of the 4 initial programs of toy is valid"):
-        run.raise_if_barren()
+        run.raise_barren()
     run.close("failed")
 
 

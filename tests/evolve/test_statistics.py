@@ -98,6 +98,16 @@ def test_equal_scores_never_beat():
     assert not beats(same, 0.0, 0.0)
 
 
+def test_few_units_or_no_spread_leave_the_verdict_to_p():
+    three = compare(named([1.0, 1.1, 0.9]), named(np.zeros(3)))
+    assert three.difference > 2 * three.standard_error
+    assert not beats(three, 0.0, three.p), "three pairs prove nothing: p is 1/8"
+    alike = compare(named(np.ones(4)), named(np.zeros(4)))
+    assert alike.standard_error == 0.0
+    assert not beats(alike, 0.0, alike.p), "p is 1/16"
+    assert beats(alike, 0.0, 0.01)
+
+
 def test_luck_is_called_a_discovery_about_as_rarely_as_the_rule_promises():
     # Two standard errors, one-sided, is a chance of some .03 with 16 pairs, and p < .05 adds a
     # little: over 400 draws of nothing, 20 are expected and 40 (4.6 deviations more) never seen.

@@ -51,6 +51,18 @@ def test_looking_again_counts_and_computes_nothing(searched):
     assert second["programs"] == first["programs"]
 
 
+def test_a_look_that_is_cut_off_counts(searched):
+    def cut_off(done, total, name):
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        verified(searched.place, top=1, watch=cut_off)
+    with Archive.open(searched.place) as archive:
+        (look,) = queries.looks(archive, archive.run().id)
+    assert (len(look.programs), look.result) == (1, {})
+    assert verified(searched.place, top=1)["looks"] == 2
+
+
 def test_without_baselines_the_best_on_train_is_said_to_stand_in(searched):
     result = verified(searched.place, top=1)
     assert "not measured" in result["published"]["chosen"]

@@ -9,6 +9,7 @@ from archive import queries
 from archive.records import Status
 from archive.store import Archive
 from evolve import RunLimits, load_task, open_run, search
+from evolve.errors import TaskError, UsageError
 from evolve.local import LocalExecutor
 from evolve.world import world
 
@@ -33,6 +34,7 @@ BAD = {
     "returns too many": (body("return list(range(10**4))"), "invalid", "one weight per item"),
     "returns text": (body("return 'best'"), "invalid", "one number per item"),
     "returns an object": (body("return object()"), "invalid", "cannot cross"),
+    "returns what the grader stumbles over": (body("return [10**400]"), "invalid", "grade()"),
     "returns nothing": (body("pass"), "invalid", "one weight per item"),
     "mutates its inputs": (
         body("features[:] = 0", "return features[:, 0]"),
@@ -94,7 +96,25 @@ def test_the_hidden_test_is_closed_to_a_search():
         async with executor, executor.slot(0) as slot:
             await slot.run(GOOD, "test", 0)
 
-    from evolve.errors import TaskError
-
     with pytest.raises(TaskError, match="only `evolve verify` opens it"):
         asyncio.run(peek())
+
+
+@pytest.mark.slow
+def test_operators_that_can_work_on_nothing_end_the_run_with_a_reason(tmp_path):
+    with Archive.open(tmp_path / "evolve.db") as archive:
+        options = {"initial": {"good": GOOD}, "operators": ["recombine"]}
+        run = open_run(load_task(TOY, QUICK), archive=archive, limits=RunLimits(steps=9), **options)
+        with pytest.raises(UsageError, match="recombine cannot work on the 1 valid programs"):
+            search(run, workers=1)
+
+
+@pytest.mark.slow
+def test_a_program_that_no_edit_can_handle_does_not_end_the_run(tmp_path):
+    deep = body(f"return features[:, 0] * {' + '.join(['1.5'] * 900)} + 0 * len(locals())")
+    huge = body(f"return features[:, 0] * min(1, {10**400})")
+    with Archive.open(tmp_path / "evolve.db") as archive:
+        initial = {"deep": deep, "huge": huge, "good": GOOD}
+        limits = RunLimits(steps=20)
+        run = open_run(load_task(TOY, QUICK), archive=archive, initial=initial, limits=limits)
+        assert search(run, workers=2) == "steps"
