@@ -145,9 +145,10 @@ class Sandbox:
             facts, report = self._ask_alive({"job": asdict(job)}, self.limits.wall_s + _GRACE_S)
         except _KeepsDying as error:
             # The world is asked first: where a warm process stands without this candidate, the
-            # candidate is what ends it, and that is a verdict.
+            # world is whole. Whether the candidate or the machine's lack of memory ended the
+            # others cannot be told, so it is a limit and no crash.
             self._start()
-            return Outcome("crashed", None, str(error), "", 0.0, 0.0, 0, self.level)
+            return Outcome("over_limit", None, str(error), "", 0.0, 0.0, 0, self.level)
         told = facts["verdict"]
         status, reason, value = (*told, None) if told else _verdict(report, self.limits)
         return Outcome(
@@ -196,7 +197,8 @@ class Sandbox:
             except BaseException:  # interrupted between question and answer
                 self._abandon()
                 raise
-        raise _KeepsDying(f"the warm process died {1 + _RESTARTS} of {1 + _RESTARTS} times: {died}")
+        times = 1 + _RESTARTS
+        raise _KeepsDying(f"the warm process died {times} of {times} times with it: {died}")
 
     def _start(self) -> _Process:
         """Start a warm process and give it everything that is preloaded."""

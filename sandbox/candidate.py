@@ -33,6 +33,7 @@ STARTED = struct.Struct("<dd")  # first bytes of a report: monotonic clock, CPU 
 BROKE = 1  # exit status of a child that could not report
 
 _REPORT = 3  # the only descriptor above standard error
+_ENTROPY_BITS = 128  # as many as numpy draws for a SeedSequence
 _MAX_MESSAGE = 2000  # characters of an exception's message that are kept
 _MAX_FRAMES = 5  # innermost lines of the candidate that a reason shows
 
@@ -102,9 +103,32 @@ def _leave_family(setting: Setting, pipes: Pipes) -> None:
 
 
 def _fix_randomness(rng_seed: int) -> np.random.Generator:
+    """Start every generator from rng_seed, those that the candidate makes without a seed included.
+
+    Not covered: clocks, `uuid.uuid1`, a read of /dev/urandom, `os.getrandom`, and entropy that
+    compiled code asks of the kernel by itself. Threads may draw in any order.
+    """
+    _fix_entropy(random.Random(f"entropy {rng_seed}"))  # a stream apart from all others
     random.seed(rng_seed)
     np.random.seed(rng_seed % 2**32)
     return np.random.Generator(np.random.PCG64(rng_seed))
+
+
+def _fix_entropy(entropy: random.Random) -> None:
+    """Put a generator in place of the system's entropy, wherever Python and numpy ask for it.
+
+    `random._urandom` serves `random.SystemRandom`, `secrets`, and through `secrets.randbits` the
+    SeedSequence of numpy; a `random.Random` without a seed asks the kernel in compiled code, so
+    its `seed` is wrapped.
+    """
+    seed = random.Random.seed
+
+    def repeatable(self: random.Random, a: Any = None, version: int = 2) -> None:
+        seed(self, entropy.getrandbits(_ENTROPY_BITS) if a is None else a, version)
+
+    vars(os)["urandom"] = vars(random)["_urandom"] = entropy.randbytes
+    random.Random.seed = repeatable  # type: ignore[method-assign]
+    vars(random)["seed"] = random._inst.seed
 
 
 def _run(

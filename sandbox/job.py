@@ -21,7 +21,8 @@ class Job:
 
     source: Python text of a module. entry: the name that it must define, and that is called.
     input: name of the preloaded tree whose items are the keyword arguments of the entry point.
-    rng_seed: what `random`, numpy's legacy generator and the candidate's own one start from.
+    rng_seed: what `random`, numpy's legacy generator and the candidate's own one start from, and
+        what Python and numpy take for entropy of the system, as in `np.random.default_rng()`.
     pass_rng: also give the entry point `rng`, a numpy Generator (PCG64) of rng_seed.
     observe: name of a variable of the candidate's module that is the value instead of the output,
         after the entry point has returned or raised; None where there is no such variable.
@@ -73,10 +74,13 @@ class Outcome:
     """What came of a job.
 
     status: "ok"; "invalid" (no program, no entry point, or a value that cannot cross the wire);
-        "crashed" (raised, exited, killed by a signal); "timeout"; "over_limit".
+        "crashed" (raised, exited, killed by a signal other than SIGKILL); "timeout";
+        "over_limit", which is also said of a SIGKILL that the watch did not send and of a job over
+        which every warm process fell silent or died: the machine may have run out of memory, so
+        neither tells of the candidate alone.
     value: None, bool, int, float, complex, str, bytes, list, dict and numpy arrays, nested.
     reason: empty when ok; else the exception with the candidate's lines, or the limit, the figure
-        and the bound.
+        and the bound, or who may have killed it.
     stdout: what was printed, standard error included, cut at the bound.
     wall_s, cpu_s: seconds since the candidate's code started. max_rss_bytes: peak resident
         memory, what it shares with the warm process included. level: that it ran at.

@@ -44,23 +44,20 @@ class Pair(NamedTuple):
 def main(parent: int) -> None:
     """Serve until the asking process hangs up. `parent`: its process id."""
     pair = _take_pipes()
+    scratch = os.getcwd()  # noqa: PTH109 - where we were started; a module may leave it
     kernel.end_with_parent(parent, signal.SIGTERM)
     kernel.adopt_orphans()
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     try:
-        warm = _prepare(wire.receive(pair.requests))
-        wire.send(pair.replies, {"ready": True})
-    except SandboxError as error:
-        wire.send(pair.replies, {"fault": str(error)})
-        return
-    try:
-        while True:
-            warm = _serve(warm, wire.receive(pair.requests), pair)
-    except (wire.WireClosed, BrokenPipeError, ParentGone):
-        return
+        try:
+            _serve_all(pair)
+        finally:
+            # The pipes of a killed parent close before its SIGTERM comes: late, it would cut
+            # short the removal of the folder.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
     finally:
-        shutil.rmtree(warm.setting.scratch, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -70,6 +67,19 @@ class Warm:
     setting: Setting
     inputs: dict[str, Any]
     memory: int
+
+
+def _serve_all(pair: Pair) -> None:
+    """Prepare, and answer requests until the other end hangs up."""
+    try:
+        warm = _prepare(wire.receive(pair.requests))
+        wire.send(pair.replies, {"ready": True})
+        while True:
+            warm = _serve(warm, wire.receive(pair.requests), pair)
+    except SandboxError as error:
+        wire.send(pair.replies, {"fault": str(error)})
+    except (wire.WireClosed, BrokenPipeError, ParentGone):
+        return
 
 
 def _serve(warm: Warm, request: dict[str, Any], pair: Pair) -> Warm:
@@ -222,6 +232,7 @@ def _open_folders(folder: Path) -> None:
 
 
 def _leave(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(0)
 
 

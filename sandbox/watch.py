@@ -26,6 +26,9 @@ _ORPHAN_S = 0.0005  # between two attempts to reap what was killed
 _FAULT = b"Fatal Python error: "  # what faulthandler writes first
 _FAULT_LINE = re.compile(rf'File "{re.escape(FILE)}", line (\d+) in (.*)')
 _FAULT_LINES = 5
+_KILLED = (
+    "killed by SIGKILL from outside: by itself, another process, or the system when memory ran out"
+)
 
 
 class ParentGone(Exception):
@@ -206,6 +209,8 @@ class Watch:
             return "timeout", Breach("cpu_s", cpu_s, self._limits.cpu_s).reason
         if code == -signal.SIGXFSZ:
             return "over_limit", f"file_mb: killed while writing, bound {self._limits.file_mb} MB"
+        if code == -signal.SIGKILL:  # not ours; the machine may be to blame, so it is no verdict
+            return "over_limit", _KILLED
         if code < 0:
             where = _fault_lines(self._printed.bytes())
             return "crashed", "\n".join([f"killed by {_signal_name(-code)}", *where])
@@ -265,12 +270,9 @@ def _end_orphans() -> int:
 
 def _signal_name(number: int) -> str:
     try:
-        name = signal.Signals(number).name
+        return signal.Signals(number).name
     except ValueError:
-        name = f"signal {number}"
-    if number == signal.SIGKILL:
-        return f"{name} (by itself, or by the system when memory ran out)"
-    return name
+        return f"signal {number}"
 
 
 def _before_fault(printed: bytes) -> bytes:

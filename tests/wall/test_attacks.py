@@ -101,7 +101,7 @@ def main(x):
     ),
     "aborts": Attack("crashed", "killed by SIGABRT", "import os\ndef main(x): os.abort()"),
     "kills itself": Attack(
-        "crashed", "killed by SIGKILL", "import os\ndef main(x): os.kill(os.getpid(), 9)"
+        "over_limit", "killed by SIGKILL", "import os\ndef main(x): os.kill(os.getpid(), 9)"
     ),
     "recurses": Attack("crashed", "RecursionError", "def main(x): return main(x)"),
     "raises what cannot be printed": Attack(

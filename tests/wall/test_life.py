@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sandbox import Job, Limits, Sandbox, SandboxError
 
 ROOT = Path(sandbox.__file__).parents[1]
 PATIENCE_S = 20.0  # for the kernel and a loaded machine; what is awaited takes milliseconds
+MANY_FILES = 3000
 SQUARE = Job("def main(x): return x * x", "main", "a")
 INPUTS = {"a": {"x": 7}}
 
@@ -62,6 +64,9 @@ def test_nothing_is_left_when_the_asking_process_is_killed(doing):
         family = [int(warm)]
         if doing == "working":
             family += until(lambda: two_below(int(warm)))
+        else:  # so many files that the removal, begun at the hang-up, is on when SIGTERM comes
+            for name in range(MANY_FILES):
+                Path(scratch, str(name)).touch()
         parent.kill()
     until(lambda: not any(map(alive, family)))
     until(lambda: not Path(scratch).exists())
@@ -77,14 +82,50 @@ def test_a_killed_warm_process_is_started_again_with_all_its_inputs():
             assert box.run(SQUARE).value == 49
 
 
-def test_a_candidate_that_kills_its_warm_process_each_time_is_at_fault_and_stops_nobody():
-    # at level weak a candidate can signal its parent: one death proves nothing, three do
+def test_a_candidate_with_which_each_warm_process_dies_gets_no_verdict_and_stops_nobody():
+    # at level weak a candidate can signal its parent, and so can a machine without memory
     killer = Job("import os\ndef main(x): os.kill(os.getppid(), 9)", "main", "a")
     with Sandbox.open(level="weak", inputs=INPUTS) as box:
         outcome = box.run(killer)
-        assert outcome.status == "crashed"
-        assert "died 3 of 3 times" in outcome.reason
+        assert outcome.status == "over_limit"
+        assert "the warm process died 3 of 3 times with it" in outcome.reason
         assert box.run(SQUARE).value == 49
+
+
+def test_a_warm_process_that_falls_silent_each_time_is_no_verdict_either(monkeypatch):
+    monkeypatch.setattr(sandbox.box, "_GRACE_S", 0.5)
+    stopper = Job("import os\ndef main(x): os.kill(os.getppid(), 19)", "main", "a")
+    with Sandbox.open(level="weak", inputs=INPUTS, limits=Limits(wall_s=0.5)) as box:
+        monkeypatch.setattr(sandbox.box, "_CLOSE_S", 0.1)
+        outcome = box.run(stopper)
+        monkeypatch.undo()
+        assert outcome.status == "over_limit"
+        assert "the warm process died 3 of 3 times with it" in outcome.reason
+        assert box.run(SQUARE).value == 49
+
+
+def test_a_candidate_killed_from_outside_gets_no_verdict():
+    # as the system does when memory runs out
+    source = """
+import time
+def main(x):
+    open("started", "w").close()
+    time.sleep(300)
+"""
+    with Sandbox.open(inputs=INPUTS, limits=Limits(wall_s=300)) as box:
+        warm = box._process.popen.pid
+
+        def kill():
+            until(Path(box._scratch, "started").exists)
+            os.kill(children_of(warm)[0], signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        outcome = box.run(Job(source, "main", "a"))
+        killer.join()
+        assert (outcome.status, outcome.value) == ("over_limit", None)
+        assert outcome.reason.startswith("killed by SIGKILL from outside")
+        assert box._process.popen.pid == warm
 
 
 def test_an_interrupted_job_is_ended_and_the_sandbox_can_be_used_on():
