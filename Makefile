@@ -16,10 +16,10 @@ run: $(VENV)/.run
 install: $(VENV)/.dev
 
 test: install lint types
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not soak"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not soak"
 
 quick: install lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope -m "not slow and not soak"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not soak"
 
 lint: install
 	$(BIN)/ruff check .
