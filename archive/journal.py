@@ -263,6 +263,7 @@ class Journal:
     def reopen(self, limits: Mapping[str, Any]) -> None:
         """Give the run new limits, so that it goes on."""
         self._update_run("reopen", stop_reason=None, limits=rows.tree(limits))
+        self.run = replace(self.run, limits=dict(limits))
 
     def note(self, n: int, text: str) -> None:
         """Keep a line about step n, such as its idea."""
@@ -369,7 +370,7 @@ class Journal:
             begin = {"epoch": runs.c.epoch + 1, "usd": runs.c.usd + unsettled, "reserved_usd": 0.0}
             connection.execute(update(runs).where(mine).values(begin))
             connection.execute(update(answers).where(*sent).values(failed))
-            return self._record(connection)
+            return rows.run_of(connection.execute(select(*rows.RUN).where(mine)).one())
 
         self.run = self._database.commit(self._connection, "open", work)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from archive import queries
 from archive.journal import Journal
@@ -18,6 +19,8 @@ from evolve.screen import screen
 from evolve.statistics import Grouping
 from evolve.work import MAX_LOST_SLOTS, SERVED
 from evolve.world import world
+
+T = TypeVar("T")
 
 TRAIN, VALID, TEST, PROBE = "train", "valid", "test", "probe"
 
@@ -118,3 +121,17 @@ async def assessing(
     executor = LocalExecutor(task, world(), workers, test_is_open=test_is_open, report=report)
     async with executor:
         yield Assessor(task, executor, archive, journal)
+
+
+async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do things side by side and give their results in order.
+
+    Where one fails, the others are cancelled before its exception leaves: none outlives the slots.
+    """
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from archive.records import Evaluation, Status
-from evolve.assess import TEST, TRAIN, VALID, assessing
+from evolve.assess import TEST, TRAIN, VALID, all_of, assessing
 from evolve.build import num_cores
 from evolve.errors import EvolveError, TaskError
 from evolve.loader import TRIVIAL, Task, load_task
@@ -134,7 +134,7 @@ async def _table(
         say(f"{name}: {scores}")
         return cells
 
-    rows = await asyncio.gather(*(row(name, source) for name, source in sources.items()))
+    rows = await all_of(row(name, source) for name, source in sources.items())
     return dict(zip(sources, rows, strict=True))
 
 

@@ -23,7 +23,7 @@ from archive import queries
 from archive.errors import ArchiveError
 from archive.records import RunRecord, Step
 from archive.store import Archive
-from evolve.assess import assessing
+from evolve.assess import all_of, assessing
 from evolve.errors import UsageError
 from evolve.executor import Progress
 from evolve.exported.trees import write_tree
@@ -132,7 +132,7 @@ async def _probes(
             async with assessor.executor.slot(0) as slot:
                 return await slot.samples(source)
 
-        found = await asyncio.gather(*(samples(item.source) for item in chosen))
+        found = await all_of(samples(item.source) for item in chosen)
     return [
         {
             "name": rows[0]["name"],

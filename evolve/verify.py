@@ -17,7 +17,7 @@ from archive import queries
 from archive.journal import Journal
 from archive.records import Evaluation, Look, RunRecord, Status
 from archive.store import Archive
-from evolve.assess import TEST, TRAIN, VALID, Assessor, assessing
+from evolve.assess import TEST, TRAIN, VALID, Assessor, all_of, assessing
 from evolve.baselines import current_baselines
 from evolve.build import task_of
 from evolve.errors import UsageError
@@ -142,7 +142,7 @@ async def _references(assessor: Assessor, measured: Mapping[str, Any]) -> dict[s
 
 
 async def _best_on_train(assessor: Assessor, programs: Mapping[str, str]) -> str:
-    found = await asyncio.gather(*(assessor.program(s, TRAIN) for s in programs.values()))
+    found = await all_of(assessor.program(s, TRAIN) for s in programs.values())
     fitness = {
         name: evaluation.fitness
         for name, evaluation in zip(programs, found, strict=True)
@@ -165,7 +165,7 @@ async def _evaluate(
         watch(done, len(sources), name)
         return evaluation
 
-    found = await asyncio.gather(*(one(name, source) for name, source in sources.items()))
+    found = await all_of(one(name, source) for name, source in sources.items())
     evaluations = dict(zip(sources, found, strict=True))
     if evaluations["published"].status is not Status.OK:
         reason = evaluations["published"].reason

@@ -176,6 +176,8 @@ class Watch:
         self._report.drain()
         self._printed.drain()
         start = self._start()
+        if start is None and code == -signal.SIGKILL:
+            return Ended(("over_limit", _KILLED), memoryview(b""), b"", 0.0, 0.0, 0)
         if start is None:
             said = self._printed.bytes().decode(errors="replace").strip()
             raise SandboxError(f"a forked child broke before the candidate ({code}): {said}")

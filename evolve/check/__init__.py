@@ -14,7 +14,7 @@ from itertools import combinations
 from pathlib import Path
 
 from archive.records import Evaluation, Status
-from evolve.assess import PROBE, TRAIN, VALID, Assessor, assessing
+from evolve.assess import PROBE, TRAIN, VALID, Assessor, all_of, assessing
 from evolve.check.files import read_files
 from evolve.check.report import Finding, Report, Row, error, warning
 from evolve.check.rows import read_rows
@@ -79,7 +79,7 @@ class _Inspection:
         }
         async with assessing(self.task, workers=max(MIN_SLOTS, workers), report=report) as assessor:
             await self._instances(assessor)
-            await asyncio.gather(*(self._program(assessor, *item) for item in screened.items()))
+            await all_of(self._program(assessor, *item) for item in screened.items())
             self.rows.sort(key=lambda row: -(row.fitness if row.fitness is not None else -math.inf))
             await self._controls(assessor)
             await self._grading(assessor, screened)
