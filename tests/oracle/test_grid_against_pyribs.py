@@ -32,7 +32,7 @@ def test_cells_placements_and_statistics_agree(rng_seed):
         added = theirs.add_single(np.array([step]), fitness, np.array([a, b]))
         cell, _ = ours.locate({"a": a, "b": b})
         ours, placement = ours.place(cell, Elite(step, f"p{step}", fitness, 1))
-        assert tuple(theirs.int_to_grid_index(theirs.index_of_single(np.array([a, b])))[0]) == cell
+        assert tuple(theirs.int_to_grid_index(theirs.index_of(np.array([[a, b]])))[0]) == cell
         assert placement is Placement(int(added["status"]))
     stats, expected = grid_stats(ours, QD_OFFSET), theirs.stats
     assert stats.num_elites == expected.num_elites
