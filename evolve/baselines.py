@@ -72,7 +72,10 @@ def current_baselines(task: Task) -> tuple[dict[str, Any], str | None]:
     """Give a task's baselines and None; or, if they are missing or stale, {} and why."""
     values = task.baselines()
     if not values:
-        return {}, f"{task.name}: baselines are not measured yet (`make baselines`)"
+        return (
+            {},
+            f"{task.name}: baselines are not measured yet (`python -m evolve.baselines {task.folder}`)",
+        )
     if values.get("digest") != task.digest:
         return (
             {},

@@ -52,7 +52,7 @@ def open_run(
     """
     task = task if isinstance(task, Task) else load_task(task)
     programs = dict(initial) if initial is not None else task.programs()
-    chosen = choose_operators(task, operators)
+    chosen = choose_operators(task, operators, model)
     record = archive.create_run(
         task=TaskRecord(task.digest, task.name, task.spec.model_dump(mode="json")),
         world=world(),
@@ -98,7 +98,7 @@ def resume_run(
             f"{record.name} was begun under {record.world} and this is {world()}: last digits may "
             f"differ. Resume there, or start a new run with `--from {record.name}`"
         )
-    chosen = choose_operators(task, record.settings["operators"])
+    chosen = choose_operators(task, record.settings["operators"], model)
     journal = archive.write(record)
     try:
         if limits is not None:
@@ -116,7 +116,9 @@ def task_of(record: RunRecord) -> Task:
     return replace(task, search=task.search.model_validate(record.settings["search"]))
 
 
-def choose_operators(task: Task, names: Sequence[str] | None) -> dict[str, Operator]:
+def choose_operators(
+    task: Task, names: Sequence[str] | None, model: Model | None = None
+) -> dict[str, Operator]:
     """Give the operators of these names, or all that work on the task without a model.
 
     Raises: UsageError for a name that there is not, or one that this task cannot use.
@@ -126,9 +128,13 @@ def choose_operators(task: Task, names: Sequence[str] | None) -> dict[str, Opera
         return dict(possible)
     chosen: dict[str, Operator] = {}
     for name in names:
-        known = {**possible, **MODEL_OPERATORS}
+        known = {**possible, **(MODEL_OPERATORS if model else {})}
         if name not in known:
-            why = "needs a vocabulary in task.toml" if name in OFFLINE else "is no operator"
+            why = "is no operator"
+            if name in OFFLINE:
+                why = "needs a vocabulary in task.toml"
+            elif name in MODEL_OPERATORS:
+                why = "needs a language model"
             raise UsageError(f"--operators {name}: {why}; there are: {', '.join(sorted(known))}")
         chosen[name] = known[name]
     return chosen

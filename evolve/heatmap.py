@@ -100,7 +100,7 @@ def refold(
     known = sorted({name for step in steps for name in step.measures})
     if len(axes) != 2 or axes[0] == axes[1] or not set(axes) <= set(known):
         raise UsageError(
-            f"--axes {','.join(axes)}: write two measures as A,B; there are: "
+            f"--axes {','.join(axes)}: write two of its measures as A,B; there are: "
             f"{', '.join(known) or 'none, nothing is told yet'}"
         )
     # Of a measure that came later than a step, nothing is known of that step.

@@ -66,7 +66,9 @@ class Task:
         try:
             return dict(json.loads(path.read_text(encoding="utf-8")))
         except ValueError as error:
-            raise TaskError(f"{path}: not JSON: {error}; `make baselines` writes it") from error
+            raise TaskError(
+                f"{path}: not JSON: {error}; `python -m evolve.baselines {self.folder}` writes it"
+            ) from error
 
 
 def load_task(name: str | Path, pairs: Iterable[str] = ()) -> Task:

@@ -95,7 +95,7 @@ def show_map(
     With --axes the told steps are placed anew, on a grid over any two measures that the task's
     grades carry, declared in its task.toml or not.
 
-    Example: evolve map data_selection-1 --axes redundancy,seconds
+    Example: evolve map data_selection-1 --axes recall,difficulty
     """
     from archive import views
     from evolve.documents import map_document, shown_grid, spec_of
@@ -121,7 +121,7 @@ def show_map(
 def tasks(as_json: AsJson = False) -> None:
     """List the tasks at hand.
 
-    Those that ship with evolve, and those in ./tasks.
+    Those that ship with evolve, and those in this folder and in ./tasks.
 
     Example: evolve tasks
     """
@@ -141,7 +141,11 @@ def _tasks() -> list[tuple[Path, Task | None]]:
     from evolve.errors import TaskError
     from evolve.loader import SPEC_FILE, load_task, shipped_tasks
 
-    here = {path.parent.resolve() for path in Path("tasks").glob(f"*/{SPEC_FILE}")}
+    here = {
+        path.parent.resolve()
+        for home in (Path("tasks"), Path())
+        for path in home.glob(f"*/{SPEC_FILE}")
+    }
     found: list[tuple[Path, Task | None]] = []
     for folder in sorted(here.union(shipped_tasks().values()), key=lambda path: path.name):
         try:

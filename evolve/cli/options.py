@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,11 +78,18 @@ def open_archive(place: str | None) -> Archive:
     return Archive.open(archive_place(place), create=False)
 
 
+# Files and pipes have no edge: there nothing is wrapped or cut that people copy.
+PIPE_WIDTH = 240
+
+
 def show(drawing: RenderableType) -> None:
-    """Print a drawing."""
+    """Print a drawing; as wide as it needs where no terminal is."""
     from rich.console import Console
 
-    Console(highlight=False).print(drawing)
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPE_WIDTH
+    console.print(drawing)
 
 
 def show_json(document: Any) -> None:

@@ -105,7 +105,7 @@ def run(
             initial=initial_programs(loaded, origin, opened),
             min_level=min_level or "weak",
         )
-        _work(opened_run, workers, None, as_json)
+        _work(opened_run, workers, None, archive, as_json)
 
 
 def resume(
@@ -138,7 +138,9 @@ def resume(
         told = RunLimits(steps, evaluations, hours).record()
         # A limit that is not told again stands.
         limits = RunLimits(**{**record.limits, **told}) if told else None
-        _work(resume_run(record, archive=opened, limits=limits), workers, min_level, as_json)
+        _work(
+            resume_run(record, archive=opened, limits=limits), workers, min_level, archive, as_json
+        )
 
 
 def _check_level(level: str | None) -> None:
@@ -153,8 +155,13 @@ def _check_level(level: str | None) -> None:
     choose("auto", level)
 
 
-def _work(run: Run, workers: int | None, min_level: str | None, as_json: bool) -> None:
-    """Search under a display, then say what came of it and what to do next."""
+def _work(
+    run: Run, workers: int | None, min_level: str | None, archive: str | None, as_json: bool
+) -> None:
+    """Search under a display, then say what came of it and what to do next.
+
+    archive: as it was named on the command line, so that hints name it too.
+    """
     from rich.console import Console
 
     from archive.errors import ArchiveError
@@ -166,6 +173,7 @@ def _work(run: Run, workers: int | None, min_level: str | None, as_json: bool) -
     # The document of --json has standard output to itself.
     console = Console(stderr=as_json, highlight=False)
     name, slots = run.record.name, workers or num_cores()
+    where = f" --archive {archive}" if archive else ""
     try:
         with display(run, slots, console) as view:
             reason = search(
@@ -178,7 +186,7 @@ def _work(run: Run, workers: int | None, min_level: str | None, as_json: bool) -
                 stopping=view.stopping,
             )
     except (WorldError, ArchiveError, SandboxError, OSError) as error:
-        told = f"the {run.state.told} told steps are kept; `evolve resume {name}` goes on"
+        told = f"the {run.state.told} told steps are kept; `evolve resume {name}{where}` goes on"
         raise WorldError(f"{error}\n{told}") from error
     if as_json:
         from evolve.documents import status_document
@@ -187,26 +195,31 @@ def _work(run: Run, workers: int | None, min_level: str | None, as_json: bool) -
     if reason == "interrupted":
         Console(stderr=True, highlight=False).print(
             f"interrupted: all {run.state.told} told steps are kept; "
-            f"`evolve resume {name}` goes on",
+            f"`evolve resume {name}{where}` goes on",
             markup=False,
             soft_wrap=True,
         )
         raise typer.Exit(INTERRUPTED)
     if not as_json:
-        for line in _farewell(run, reason):
+        for line in _farewell(run, reason, where):
             console.print(line, markup=False, soft_wrap=True)
 
 
-def _farewell(run: Run, reason: str) -> list[str]:
+def _farewell(run: Run, reason: str, where: str) -> list[str]:
     """Say how the run ended and what can be done with it."""
     name, state = run.record.name, run.state
-    ended = f"{name}: finished, its limit on {reason} is reached"
-    lines = [ended]
+    hints = []
     if state.best:
-        lines.append(f"  evolve elites {name}      what it found")
-        lines.append(f"  evolve map {name}         where on the grid")
-        lines.append(f"  evolve show {state.best[0].program[:8]}     the best program")
-        lines.append(f"  evolve verify {name}      is it better on the hidden test?")
+        hints += [
+            (f"elites {name}", "what it found"),
+            (f"map {name}", "where on the grid"),
+            (f"show {state.best[0].program[:8]}", "the best program"),
+            (f"verify {name}", "is it better on the hidden test?"),
+        ]
     more = f"--steps {2 * run.limits.steps}" if run.limits.steps else "--hours 1"
-    lines.append(f"  evolve resume {name} {more}")
-    return lines
+    hints.append((f"resume {name} {more}", "go on"))
+    width = max(len(command) for command, _ in hints)
+    return [
+        f"{name}: finished, its limit on {reason} is reached",
+        *(f"  evolve {command + where:{width + len(where)}}   {about}" for command, about in hints),
+    ]
