@@ -36,7 +36,11 @@ def test_every_program_decides_as_it_did() -> None:
             entry = getattr(load(program["module"]), task["entry"])
             now = answer(entry, probe["public"], probe["rng_seed"], task["rng"], call)
             same = canonical(task["canonical"], now) == canonical(task["canonical"], then["value"])
-            assert same, f"{program['module']} decides otherwise on {probe['name']}"
+            assert same, (
+                f"{program['module']} decides otherwise on {probe['name']}. Equal sources can: another "
+                "processor or BLAS rounds differently, and choices between near-equals follow the "
+                f"last digit. Exported under: {provenance['world']}"
+            )
             compared += 1
     assert compared > 0
 
