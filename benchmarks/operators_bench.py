@@ -176,7 +176,7 @@ class BenchDesk:
 
     async def draft(self, source: str, observe: str) -> Any:
         self.drafts += 1
-        return await self.slot.draft(source, observe)
+        return (await self.slot.draft(source, observe)).value
 
     async def ask(self, prompt: str) -> str:
         raise Unwritten("this desk has no model")
