@@ -23,8 +23,9 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from sandbox import kernel, wire
+from sandbox import wire
 from sandbox.job import MB, Job, Limits
+from sandbox.linux import process
 from sandbox.walls import Wall
 
 FILE = "<candidate>"  # name of the candidate in tracebacks
@@ -88,7 +89,7 @@ def _leave_family(setting: Setting, pipes: Pipes) -> None:
     """Keep nothing of the warm process but its memory: no session, signals, descriptors, folder."""
     parent = os.getppid()
     os.setsid()  # where the scheduler groups by session, it also gets its fair share of the cores
-    kernel.end_with_parent(parent, signal.SIGKILL)
+    process.end_with_parent(parent, signal.SIGKILL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     null = os.open(os.devnull, os.O_RDONLY)
@@ -171,7 +172,7 @@ def _failure(error: BaseException, kind: str, setting: Setting) -> tuple[str, st
     if isinstance(error, MemoryError):
         _raise_memory_limit()
         kind = "over_limit"
-        used = (kernel.data_bytes() - setting.data_bytes) / MB
+        used = (process.data_bytes() - setting.data_bytes) / MB
         bound = setting.limits.memory_mb
         message = (
             f"memory_mb: {used:.4g} MB used, more refused, bound {bound} MB ({_message(error)})"

@@ -26,10 +26,11 @@ from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 
-from sandbox import candidate, kernel, wire
+from sandbox import candidate, wire
 from sandbox.candidate import HARNESS_FILE, Call, Pipes, Setting
 from sandbox.job import Job, Limits, SandboxError
 from sandbox.levels import Level
+from sandbox.linux import process
 from sandbox.walls import wall
 from sandbox.watch import Ended, ParentGone, Watch
 
@@ -45,8 +46,8 @@ def main(parent: int) -> None:
     """Serve until the asking process hangs up. `parent`: its process id."""
     pair = _take_pipes()
     scratch = os.getcwd()  # noqa: PTH109 - where we were started; a module may leave it
-    kernel.end_with_parent(parent, signal.SIGTERM)
-    kernel.adopt_orphans()
+    process.end_with_parent(parent, signal.SIGTERM)
+    process.adopt_orphans()
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     try:
@@ -104,7 +105,7 @@ def _run(job: Job, warm: Warm, pair: Pair) -> Ended:
     SIGTERM waits meanwhile, so that it never cuts short the ending of what a candidate left; the
     watch sees that it is pending.
     """
-    if kernel.num_threads() != 1:
+    if process.num_threads() != 1:
         raise SandboxError(
             "the warm process has more than one thread, and a fork of it could hang: "
             "find the preloaded module that starts threads"
@@ -191,8 +192,8 @@ def _settle(setting: Setting, inputs: dict[str, Any]) -> Warm:
     gc.collect()
     gc.freeze()
     gc.disable()
-    setting = setting._replace(data_bytes=kernel.data_bytes())
-    return Warm(setting, inputs, kernel.usage(os.getpid()).memory)
+    setting = setting._replace(data_bytes=process.data_bytes())
+    return Warm(setting, inputs, process.usage(os.getpid()).memory)
 
 
 def _frozen(tree: Any) -> Any:

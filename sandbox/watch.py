@@ -15,9 +15,10 @@ import signal
 import time
 from typing import NamedTuple
 
-from sandbox import kernel, wire
+from sandbox import wire
 from sandbox.candidate import FILE, STARTED
 from sandbox.job import KB, MB, Limits, SandboxError, Status
+from sandbox.linux import process
 
 _LOOK_S = 0.010  # between two looks at clocks, memory and tasks
 _START_S = 30.0  # a fork that has not reached the candidate's code by then is a broken world
@@ -157,11 +158,11 @@ class Watch:
         wall = time.monotonic() - start[0]
         if wall > limits.wall_s:
             return Breach("wall_s", wall, limits.wall_s)
-        family = kernel.descendants(os.getpid())  # we adopt what leaves its own parent
-        cpu = sum(map(kernel.cpu_seconds, family)) - start[1]
+        family = process.descendants(os.getpid())  # we adopt what leaves its own parent
+        cpu = sum(map(process.cpu_seconds, family)) - start[1]
         if cpu > limits.cpu_s:
             return Breach("cpu_s", cpu, limits.cpu_s)
-        used = [kernel.usage(pid) for pid in family]
+        used = [process.usage(pid) for pid in family]
         memory = sum(max(0, each.memory - self._base) for each in used)
         if memory > limits.memory_mb * MB:
             return Breach("memory_mb", memory / MB, limits.memory_mb)
@@ -263,7 +264,7 @@ def _end_orphans() -> int:
                 continue
         except ChildProcessError:
             return len(alive)
-        for pid in kernel.descendants(os.getpid()):
+        for pid in process.descendants(os.getpid()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 alive.add(pid)

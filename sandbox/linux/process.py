@@ -1,4 +1,4 @@
-"""The few calls and files of the Linux kernel that Python does not wrap.
+"""The few calls and files about processes that Python does not wrap.
 
 /proc is read by process id of children that are not reaped yet, so that no id can be another's.
 """
