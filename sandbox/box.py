@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
-import sysconfig
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -18,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple, Self
 
-from sandbox import wire
+from sandbox import start, wire
 from sandbox.job import MB, Job, Limits, Outcome, SandboxError, Status
 from sandbox.levels import Level, choose
 from sandbox.walls import Wall, wall
@@ -29,16 +27,6 @@ _GRACE_S = 60.0  # beyond the wall limit, before a silent warm process is called
 _CLOSE_S = 5.0  # to end by itself when its pipe is closed
 _STATUSES: tuple[Status, ...] = ("ok", "invalid", "crashed", "over_limit")  # that a report may say
 _MAX_REASON = 4000  # characters
-
-# one thread everywhere, so that a fork cannot hang and results do not depend on the cores
-_ENVIRONMENT = {
-    "LANG": "C.UTF-8",
-    "MKL_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONHASHSEED": "0",
-}
-_INHERITED = ("LD_LIBRARY_PATH",)  # the Python of some clusters does not start without it
 
 
 class _KeepsDying(SandboxError):
@@ -89,7 +77,7 @@ class Sandbox:
         cls,
         *,
         level: str = "auto",
-        min_level: str = "weak",
+        min_level: str | None = None,
         preload: Sequence[str] = ("numpy",),
         inputs: Mapping[str, Mapping[str, Any]] | None = None,
         harness: str | None = None,
@@ -202,17 +190,16 @@ class Sandbox:
 
     def _start(self) -> _Process:
         """Start a warm process and give it everything that is preloaded."""
-        own = _own_path()
         setting: dict[str, Any] = {
             "level": self.level,
             "preload": self._preload,
             "harness": self._harness,
             "limits": asdict(self.limits),
             "scratch": self._scratch,
-            "own_path": own,
+            "own_path": start.own_path(),
         }
         Path(self._scratch).mkdir(mode=0o700, exist_ok=True)
-        self._process = process = _spawn(wall(self.level), self._scratch, own)
+        self._process = process = _spawn(wall(self.level), self._scratch)
         try:
             for request in (setting, *({"inputs": inputs} for inputs in self._inputs)):
                 _ask(process, request, _START_S)
@@ -230,13 +217,9 @@ class Sandbox:
             _end(process)
 
 
-def _spawn(level: Wall, scratch: str, own: str | None) -> _Process:
+def _spawn(level: Wall, scratch: str) -> _Process:
     """Start the warm process with nothing inherited but two pipes and a file for its errors."""
-    python = [sys.executable, "-P", "-s", "-m", "sandbox.warm", str(os.getpid())]
-    environment = {**_ENVIRONMENT, "HOME": scratch, "TMPDIR": scratch}
-    environment |= {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    if own is not None:
-        environment["PYTHONPATH"] = own
+    python = start.command("sandbox.warm", str(os.getpid()))
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
     try:
         popen = subprocess.Popen(
@@ -246,7 +229,7 @@ def _spawn(level: Wall, scratch: str, own: str | None) -> _Process:
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd=scratch,
-            env=environment,
+            env=start.environment(scratch),
             start_new_session=True,
         )
     except OSError as error:
@@ -258,12 +241,6 @@ def _spawn(level: Wall, scratch: str, own: str | None) -> _Process:
     wire.widen(requests)
     wire.widen(replies)
     return _Process(popen, requests, replies, errors)
-
-
-def _own_path() -> str | None:
-    """Give the folder that holds this package, unless every Python here finds it by itself."""
-    own = str(Path(__file__).resolve().parents[1])
-    return None if own in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")) else own
 
 
 def _ask(process: _Process, request: dict[str, Any], timeout_s: float) -> tuple[Any, memoryview]:

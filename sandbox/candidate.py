@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import gc
 import linecache
+import mmap
 import os
 import random
 import resource
@@ -24,13 +25,14 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from sandbox import wire
-from sandbox.job import MB, Job, Limits
+from sandbox.job import KB, MB, Job, Limits
 from sandbox.linux import process
 from sandbox.walls import Wall
 
 FILE = "<candidate>"  # name of the candidate in tracebacks
 HARNESS_FILE = "<harness>"
 STARTED = struct.Struct("<dd")  # first bytes of a report: monotonic clock, CPU seconds so far
+FINISHED = struct.Struct("<Q")  # and its last: bytes of the frame that lies in the shared memory
 BROKE = 1  # exit status of a child that could not report
 
 _REPORT = 3  # the only descriptor above standard error
@@ -49,13 +51,17 @@ class Pipes(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """What is the same for all candidates of a warm process. data_bytes: its share of the limit."""
+    """What is the same for all candidates of a warm process.
+
+    data_bytes: its share of the limit on memory. shared: memory that it sees too, for results.
+    """
 
     wall: Wall
     limits: Limits
     call: Call | None
     scratch: str
     data_bytes: int
+    shared: mmap.mmap
 
 
 def become(job: Job, public: Mapping[str, Any], setting: Setting, pipes: Pipes) -> NoReturn:
@@ -65,7 +71,7 @@ def become(job: Job, public: Mapping[str, Any], setting: Setting, pipes: Pipes) 
         rng = _prepare(job, setting, pipes)
         kind, reason, value = _run(job, public, setting, rng)
         _flush()
-        wire.write_all(_REPORT, _frame(kind, reason, value, setting.limits))
+        _report(_frame(kind, reason, value, setting.limits), setting.shared)
         leave(0)
     finally:
         leave(BROKE)  # never back into the frames of the warm process that we were forked from
@@ -77,6 +83,7 @@ def _prepare(job: Job, setting: Setting, pipes: Pipes) -> np.random.Generator:
         _leave_family(setting, pipes)
         rng = _fix_randomness(job.rng_seed)
         setting.wall.enclose_candidate(setting.limits, setting.data_bytes, time.process_time())
+        os.closerange(_REPORT + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         os.write(_REPORT, STARTED.pack(time.monotonic(), time.process_time()))
     except BaseException:
         traceback.print_exc()
@@ -86,7 +93,7 @@ def _prepare(job: Job, setting: Setting, pipes: Pipes) -> np.random.Generator:
 
 
 def _leave_family(setting: Setting, pipes: Pipes) -> None:
-    """Keep nothing of the warm process but its memory: no session, signals, descriptors, folder."""
+    """Keep nothing of the warm process but its memory: no session, signals, pipes, folder."""
     parent = os.getppid()
     os.setsid()  # where the scheduler groups by session, it also gets its fair share of the cores
     process.end_with_parent(parent, signal.SIGKILL)
@@ -97,7 +104,6 @@ def _leave_family(setting: Setting, pipes: Pipes) -> None:
     os.dup2(pipes.printed, 1)
     os.dup2(pipes.printed, 2)
     os.dup2(pipes.report, _REPORT, inheritable=False)
-    os.closerange(_REPORT + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
     os.chdir(setting.scratch)
     sys.dont_write_bytecode = True
     gc.enable()
@@ -172,17 +178,29 @@ def _failure(error: BaseException, kind: str, setting: Setting) -> tuple[str, st
     if isinstance(error, MemoryError):
         _raise_memory_limit()
         kind = "over_limit"
-        used = (process.data_bytes() - setting.data_bytes) / MB
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KB
         bound = setting.limits.memory_mb
         message = (
-            f"memory_mb: {used:.4g} MB used, more refused, bound {bound} MB ({_message(error)})"
+            f"memory_mb: more refused, bound {bound} MB; {peak:.4g} MB resident at most, what it "
+            f"shares with the warm process included ({_message(error)})"
         )
-    elif isinstance(error, OSError) and error.errno == errno.EFBIG:
+    elif isinstance(error, OSError) and error.errno in (errno.EFBIG, errno.ENOSPC):
         kind = "over_limit"
         message = f"file_mb: a write was refused, bound {setting.limits.file_mb} MB"
+    elif _is_no_task(error):
+        kind = "over_limit"
+        bound = setting.limits.tasks
+        message = f"tasks: one more than {bound} refused, bound {bound} ({_message(error)})"
     else:
         message = _message(error)
     return kind, "\n".join([message, *_lines(error)]), None
+
+
+def _is_no_task(error: BaseException) -> bool:
+    """Tell whether a thread or a process was refused."""
+    if isinstance(error, BlockingIOError):
+        return error.errno == errno.EAGAIN and error.filename is None
+    return isinstance(error, RuntimeError) and error.args == ("can't start new thread",)
 
 
 def _raise_memory_limit() -> None:
@@ -218,6 +236,15 @@ def _flush() -> None:
             stream.flush()
         except Exception:  # noqa: BLE001 - the candidate closed or replaced it
             continue
+
+
+def _report(frame: list[wire.Buffer], shared: mmap.mmap) -> None:
+    """Put a frame where the watch can read it, and say how long it is."""
+    end = 0
+    for buffer in frame:
+        start, end = end, end + len(buffer)
+        shared[start:end] = buffer
+    os.write(_REPORT, FINISHED.pack(end))
 
 
 def _frame(kind: str, reason: str, value: Any, limits: Limits) -> list[wire.Buffer]:

@@ -2,23 +2,32 @@
 
 weak: a process of its own, rlimits, a watch on time, memory and tasks. Files of the same user can
     be read and written, the network is open, and other processes of the user can be signalled.
-container: docker, podman or apptainer without network, read-only.
-landlock: no files but the preloaded libraries, no network, no new processes; needs no root.
-strict: landlock, in namespaces of its own.
+container: docker, podman or apptainer without network, read-only; experimental.
+landlock: no files but the preloaded libraries, no network, no new processes; needs no root. Names
+    and sizes of files elsewhere can be seen, not their contents.
+strict: landlock, in namespaces of its own: nothing else of the machine can even be named.
 
-Only `weak` is built; the others are known by name so that asking for one fails clearly.
+A level counts as available when a throw-away process has enclosed itself and found no hole.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+import subprocess
 import sys
+import tempfile
 from typing import Literal, NamedTuple, get_args
 
+from sandbox import start
 from sandbox.job import SandboxError
 
 Level = Literal["weak", "container", "landlock", "strict"]
 LEVELS: tuple[Level, ...] = get_args(Level)
+MIN_LEVEL: Level = "landlock"  # unless a user says otherwise
+HOLDS = "holds"  # what a probe prints when it found no hole
+
+_PROBE_S = 20.0  # for a slow disk; a probe takes a tenth of a second
 
 
 class Availability(NamedTuple):
@@ -28,13 +37,13 @@ class Availability(NamedTuple):
     reason: str
 
 
-def choose(level: str, min_level: str) -> Level:
+def choose(level: str, min_level: str | None = None) -> Level:
     """Give the level to use. `level`: a name, or "auto" for the strongest available one.
 
+    min_level: refuse to go below; None for MIN_LEVEL with "auto", and for no bound with a name.
     Raises: SandboxError when it is unknown, below `min_level`, or not available here.
     """
-    lowest = _named("min_level", min_level)
-    found = survey()
+    lowest = _named("min_level", min_level or (MIN_LEVEL if level == "auto" else "weak"))
     if level != "auto":
         wanted = _named("level", level)
         if LEVELS.index(wanted) < LEVELS.index(lowest):
@@ -42,29 +51,69 @@ def choose(level: str, min_level: str) -> Level:
                 f"level {wanted} is below min_level {lowest}: name a stronger level, "
                 f"or lower min_level to {wanted} if you trust the programs"
             )
-        if not found[wanted].available:
-            raise SandboxError(f"level {wanted}: {found[wanted].reason}")
+        if not available(wanted).available:
+            raise SandboxError(f"level {wanted}: {available(wanted).reason}")
         return wanted
-    fit = [name for name in LEVELS[LEVELS.index(lowest) :] if found[name].available]
-    if not fit:
-        reasons = "; ".join(
-            f"{name}: {found[name].reason}" for name in LEVELS if found[name].reason
-        )
-        raise SandboxError(
-            f"no level of at least {lowest} is available on this machine ({reasons})"
-        )
-    return fit[-1]
+    fit = LEVELS[LEVELS.index(lowest) :]
+    for name in reversed(fit):
+        if available(name).available:
+            return name
+    reasons = "; ".join(f"{name}: {available(name).reason}" for name in fit)
+    below = LEVELS[LEVELS.index(lowest) - 1] if lowest != "weak" else None
+    hint = f"; --min-level {below} if you trust the programs" if below else ""
+    raise SandboxError(
+        f"no level of at least {lowest} is available on this machine ({reasons}){hint}"
+    )
 
 
 def survey() -> dict[Level, Availability]:
     """Give what this machine can enforce, for every level."""
-    not_built = Availability(False, "not built yet")
-    return {
-        "weak": _weak(),
-        "container": not_built,
-        "landlock": not_built,
-        "strict": not_built,
-    }
+    return {level: available(level) for level in LEVELS}
+
+
+@functools.cache
+def available(level: Level) -> Availability:
+    """Tell whether a level can be enforced here; asked once per process and level."""
+    if level == "container":
+        from sandbox.walls.container import availability
+
+        return availability()
+    if not sys.platform.startswith("linux"):
+        return Availability(False, f"needs Linux (this is {sys.platform})")
+    return _weak() if level == "weak" else _probe(level)
+
+
+def _weak() -> Availability:
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError as error:
+        return Availability(False, f"needs pidfd_open, Linux 5.3 or later ({error.strerror})")
+    return Availability(True, "")
+
+
+def _probe(level: Level) -> Availability:
+    with tempfile.TemporaryDirectory(prefix="sandbox-", ignore_cleanup_errors=True) as folder:
+        scratch = os.path.join(folder, "scratch")  # noqa: PTH118 - the wall takes it away
+        os.mkdir(scratch, 0o700)  # noqa: PTH102
+        try:
+            done = subprocess.run(
+                start.command("sandbox.probe", level),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                cwd=scratch,
+                env=start.environment(scratch),
+                timeout=_PROBE_S,
+                text=True,
+                errors="replace",
+                check=False,
+                start_new_session=True,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return Availability(False, f"the probe did not end: {error}")
+    said = [*done.stdout.splitlines(), *done.stderr.splitlines()[-1:]]
+    if said == [HOLDS]:
+        return Availability(True, "")
+    return Availability(False, "; ".join(said) or f"the probe ended with {done.returncode}")
 
 
 def _named(option: str, name: str) -> Level:
@@ -72,13 +121,3 @@ def _named(option: str, name: str) -> Level:
         if level == name:
             return level
     raise SandboxError(f"{option} {name!r} is unknown: choose one of {', '.join(LEVELS)}")
-
-
-def _weak() -> Availability:
-    if not sys.platform.startswith("linux"):
-        return Availability(False, f"needs Linux (this is {sys.platform})")
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except OSError as error:
-        return Availability(False, f"needs pidfd_open, Linux 5.3 or later ({error.strerror})")
-    return Availability(True, "")

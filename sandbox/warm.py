@@ -14,6 +14,7 @@ import faulthandler
 import gc
 import importlib
 import linecache
+import mmap
 import os
 import shutil
 import signal
@@ -32,7 +33,7 @@ from sandbox.job import Job, Limits, SandboxError
 from sandbox.levels import Level
 from sandbox.linux import process
 from sandbox.walls import wall
-from sandbox.watch import Ended, ParentGone, Watch
+from sandbox.watch import Ended, ParentGone, Watch, result_bytes
 
 
 class Pair(NamedTuple):
@@ -52,7 +53,7 @@ def main(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     try:
         try:
-            _serve_all(pair)
+            _serve_all(pair, parent)
         finally:
             # The pipes of a killed parent close before its SIGTERM comes: late, it would cut
             # short the removal of the folder.
@@ -70,10 +71,11 @@ class Warm:
     memory: int
 
 
-def _serve_all(pair: Pair) -> None:
+def _serve_all(pair: Pair, parent: int) -> None:
     """Prepare, and answer requests until the other end hangs up."""
     try:
         warm = _prepare(wire.receive(pair.requests))
+        process.end_with_parent(parent, signal.SIGTERM)  # a change of user has undone it
         wire.send(pair.replies, {"ready": True})
         while True:
             warm = _serve(warm, wire.receive(pair.requests), pair)
@@ -96,6 +98,7 @@ def _serve(warm: Warm, request: dict[str, Any], pair: Pair) -> Warm:
         return warm
     facts = {**ended._asdict(), "report": len(ended.report)}
     wire.write_all(pair.replies, [*wire.encode(facts), ended.report])
+    warm.setting.shared.madvise(mmap.MADV_REMOVE)  # the next candidate finds zeros
     return warm
 
 
@@ -114,15 +117,14 @@ def _run(job: Job, warm: Warm, pair: Pair) -> Ended:
     report, report_end = os.pipe()
     printed, printed_end = os.pipe()
     try:
-        wire.widen(report)
-        pid = os.fork()
+        pid = warm.setting.wall.fork()
         if pid == 0:
             ends = Pipes(report_end, printed_end)
             candidate.become(job, warm.inputs[job.input], warm.setting, ends)
         os.close(report_end)
         os.close(printed_end)
-        limits = warm.setting.limits
-        return Watch(pid, report, printed, pair.requests, limits, warm.memory).wait()
+        limits, shared = warm.setting.limits, warm.setting.shared
+        return Watch(pid, report, printed, pair.requests, limits, shared, warm.memory).wait()
     finally:
         os.close(report)
         os.close(printed)
@@ -151,15 +153,15 @@ def _prepare(request: dict[str, Any]) -> Warm:
     for name in request["preload"]:
         _preload(name)
     np.ones((8, 8)) @ np.ones((8, 8))  # numpy's linear algebra takes its work memory now
+    limits, scratch = Limits(**request["limits"]), request["scratch"]
+    call = _harness(request["harness"])
     level = wall(cast(Level, request["level"]))
-    level.enclose_warm()
-    setting = Setting(
-        wall=level,
-        limits=Limits(**request["limits"]),
-        call=_harness(request["harness"]),
-        scratch=request["scratch"],
-        data_bytes=0,
-    )
+    try:
+        level.enclose_warm(scratch, limits)
+    except OSError as error:
+        raise SandboxError(f"level {request['level']} cannot be enforced here: {error}") from error
+    shared = mmap.mmap(-1, result_bytes(limits))
+    setting = Setting(level, limits, call, scratch, 0, shared)
     return _settle(setting, {})
 
 
@@ -216,11 +218,16 @@ def _empty(scratch: str) -> None:
         folder.unlink(missing_ok=True)
         folder.mkdir(mode=0o700)
         return
+    if os.statvfs(scratch).f_flag & os.ST_RDONLY:
+        return
     folder.chmod(0o700)
-    if any(folder.iterdir()):
-        _open_folders(folder)
-        shutil.rmtree(folder)
-        folder.mkdir(mode=0o700)
+    for inner in folder.iterdir():
+        if inner.is_dir() and not inner.is_symlink():
+            inner.chmod(0o700)
+            _open_folders(inner)
+            shutil.rmtree(inner)
+        else:
+            inner.unlink()
 
 
 def _open_folders(folder: Path) -> None:

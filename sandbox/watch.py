@@ -7,6 +7,7 @@ kernel, and so does the exit. Nothing that the candidate says can make its end l
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import re
 import resource
@@ -16,7 +17,7 @@ import time
 from typing import NamedTuple
 
 from sandbox import wire
-from sandbox.candidate import FILE, STARTED
+from sandbox.candidate import FILE, FINISHED, STARTED
 from sandbox.job import KB, MB, Limits, SandboxError, Status
 from sandbox.linux import process
 
@@ -67,24 +68,35 @@ class Ended(NamedTuple):
     max_rss_bytes: int
 
 
+def result_bytes(limits: Limits) -> int:
+    """Give how much memory the frame of a result may take."""
+    return wire.PREFIX_BYTES + wire.MAX_HEADER + limits.result_mb * MB
+
+
 class Watch:
     """Watches one child.
 
     pid: of the child, not reaped by anyone else. report, printed: reading ends of its pipes.
-    asker: descriptor whose hang-up means that nobody waits any more. base_memory: bytes that the
-    warm process itself uses.
+    asker: descriptor whose hang-up means that nobody waits any more. shared: memory in which the
+    child leaves its result. base_memory: bytes that the warm process itself uses.
     """
 
     def __init__(
-        self, pid: int, report: int, printed: int, asker: int, limits: Limits, base_memory: int
+        self,
+        pid: int,
+        report: int,
+        printed: int,
+        asker: int,
+        limits: Limits,
+        shared: mmap.mmap,
+        base_memory: int,
     ) -> None:
         self._pid = pid
         self._limits = limits
         self._base = base_memory
         self._asker = asker
-        self._report = _Stream(
-            report, STARTED.size + wire.PREFIX_BYTES + wire.MAX_HEADER + limits.result_mb * MB
-        )
+        self._shared = shared
+        self._report = _Stream(report, STARTED.size + FINISHED.size)
         self._printed = _Stream(printed, limits.output_kb * KB)
         self._forked = time.monotonic()
         self._started: tuple[float, float] | None = None
@@ -120,8 +132,9 @@ class Watch:
                     raise ParentGone
                 if fd == pidfd:
                     return None
-                if not streams[fd].read():
-                    poll.unregister(fd)
+                stream = streams[fd]
+                if not stream.read() or (stream is self._report and stream.size > stream.bound):
+                    poll.unregister(fd)  # at its end, or no report: what follows is not read
             if breach := self._flood():
                 return breach
             if time.monotonic() >= next_look:
@@ -145,8 +158,6 @@ class Watch:
         limits = self._limits
         if self._printed.size > self._printed.bound:
             return Breach("output_kb", self._printed.size / KB, limits.output_kb)
-        if self._report.size > self._report.bound:
-            return Breach("result_mb", self._report.size / MB, limits.result_mb)
         return None
 
     def _look(self) -> Breach | None:
@@ -224,7 +235,10 @@ class Watch:
         return None
 
     def _frame(self) -> memoryview:
-        return memoryview(self._report.bytes())[STARTED.size :]
+        """Give what the child left as its result; nothing when it did not say how long it is."""
+        said = self._report.bytes()[STARTED.size :]
+        size = FINISHED.unpack(said)[0] if len(said) == FINISHED.size else 0
+        return memoryview(self._shared)[: size if size <= len(self._shared) else 0]
 
 
 class _Stream:

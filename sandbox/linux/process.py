@@ -1,23 +1,22 @@
 """The few calls and files about processes that Python does not wrap.
 
-/proc is read by process id of children that are not reaped yet, so that no id can be another's.
+/proc is read by process id of children that are not reaped yet, so that no id can be another's; and
+by a descriptor that is opened once, since a process may leave the root in which /proc is.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
+import functools
 import os
 import signal
 import threading
 import time
 from typing import NamedTuple
 
-_PR_SET_PDEATHSIG = 1
-_PR_SET_CHILD_SUBREAPER = 36
-_CPU_CLOCK_OF_PROCESS = 2  # CPUCLOCK_SCHED; a clock id is the inverted process id and this kind
+from sandbox.linux import libc
 
-_libc = ctypes.CDLL(None, use_errno=True)
+_CPU_CLOCK_OF_PROCESS = 2  # CPUCLOCK_SCHED; a clock id is the inverted process id and this kind
 
 
 class Usage(NamedTuple):
@@ -32,24 +31,34 @@ def end_with_parent(parent: int, number: signal.Signals) -> None:
 
     parent: its process id; when it is gone already, this process ends at once.
     """
-    _prctl(_PR_SET_PDEATHSIG, number)
+    libc.prctl(libc.PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         os._exit(1)
 
 
+def keep_proc() -> None:
+    """Hold /proc open, for a process that is about to leave the root that it lies in."""
+    _proc()
+
+
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends, daemons included."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)
+
+
+def let_read(allowed: bool) -> None:
+    """Let other processes of the same user read this one's memory and environment, or not."""
+    libc.prctl(libc.PR_SET_DUMPABLE, int(allowed))
 
 
 def children(pid: int) -> list[int]:
     """Give the process ids of the children of a process; none when it is gone."""
-    if not os.path.exists(f"/proc/self/task/{threading.get_native_id()}/children"):  # noqa: PTH110
+    if not _has_children_file():
         return _children_by_scan(pid)
     found: list[int] = []
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - read every 10 ms
-            found += map(int, _read(f"/proc/{pid}/task/{task}/children").split())
+        for task in _names(f"{pid}/task"):
+            found += map(int, _read(f"{pid}/task/{task}/children").split())
     return found
 
 
@@ -65,7 +74,7 @@ def usage(pid: int) -> Usage:
     """Give what a process uses now; nothing when it is gone."""
     figures = {"RssAnon:": 0, "RssShmem:": 0, "Threads:": 0}
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        for line in _read(f"/proc/{pid}/status").splitlines():
+        for line in _read(f"{pid}/status").splitlines():
             name, _, rest = line.partition("\t")
             if name in figures:
                 figures[name] = int(rest.split()[0])
@@ -75,7 +84,7 @@ def usage(pid: int) -> Usage:
 
 def data_bytes() -> int:
     """Give how much of RLIMIT_DATA this process takes."""
-    for line in _read("/proc/self/status").splitlines():
+    for line in _read("self/status").splitlines():
         if line.startswith("VmData:"):
             return int(line.split()[1]) * 1024
     return 0
@@ -89,30 +98,62 @@ def cpu_seconds(pid: int) -> float:
         return 0.0
 
 
+def is_user(uid: int) -> bool:
+    """Tell whether this user id exists here: in a container only some do."""
+    extents = [tuple(map(int, line.split())) for line in _read("self/uid_map").splitlines()]
+    return any(inside <= uid < inside + count for inside, _, count in extents)
+
+
+def write_own(name: str, text: str) -> None:
+    """Write one of the files by which a process describes itself. Raises: OSError."""
+    fd = os.open(f"self/{name}", os.O_WRONLY, dir_fd=_proc())
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
 def num_threads() -> int:
     """Count the threads of this process, those that Python does not know included."""
-    return len(os.listdir("/proc/self/task"))  # noqa: PTH208
-
-
-def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl({option}): {os.strerror(number)}")
+    return len(_names("self/task"))
 
 
 def _children_by_scan(pid: int) -> list[int]:
     """Do as `children` where the kernel has no such file: look at the parent of every process."""
     found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208
+    for name in filter(str.isdigit, _names(".")):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            after_name = _read(f"/proc/{name}/stat").rpartition(")")[2].split()
+            after_name = _read(f"{name}/stat").rpartition(")")[2].split()
             if int(after_name[1]) == pid:
                 found.append(int(name))
     return found
 
 
+@functools.cache
+def _has_children_file() -> bool:
+    """Tell whether this kernel lists a task's children (CONFIG_PROC_CHILDREN)."""
+    try:
+        _read(f"self/task/{threading.get_native_id()}/children")
+    except FileNotFoundError:
+        return False
+    return True
+
+
+@functools.cache
+def _proc() -> int:
+    return os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _names(folder: str) -> list[str]:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY, dir_fd=_proc())
+    try:
+        return os.listdir(fd)  # noqa: PTH208 - by its descriptor
+    finally:
+        os.close(fd)
+
+
 def _read(path: str) -> str:
-    fd = os.open(path, os.O_RDONLY)
+    fd = os.open(path, os.O_RDONLY, dir_fd=_proc())
     try:
         return os.read(fd, 1 << 16).decode(errors="replace")
     finally:

@@ -1,0 +1,37 @@
+"""How a process of the trusted side is started: bare, with one thread, and finding this package."""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from pathlib import Path
+
+# one thread everywhere, so that a fork cannot hang and results do not depend on the cores
+_FIXED = {
+    "LANG": "C.UTF-8",
+    "MKL_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONHASHSEED": "0",
+}
+_INHERITED = ("LD_LIBRARY_PATH",)  # the Python of some clusters does not start without it
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """Give the command that runs a module of this package."""
+    return [sys.executable, "-P", "-s", "-m", module, *arguments]
+
+
+def environment(scratch: str) -> dict[str, str]:
+    """Give all that the process finds in its environment. scratch: the folder it works in."""
+    found = {**_FIXED, "HOME": scratch, "TMPDIR": scratch}
+    found |= {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    own = own_path()
+    return found if own is None else {**found, "PYTHONPATH": own}
+
+
+def own_path() -> str | None:
+    """Give the folder that holds this package, unless every Python here finds it by itself."""
+    own = str(Path(__file__).resolve().parents[1])
+    return None if own in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")) else own

@@ -1,0 +1,51 @@
+"""What a level does, at the places where a level can do something."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sandbox.job import Limits
+from sandbox.levels import Level
+
+
+class Wall(Protocol):
+    """One level. Laws: no method knows a candidate; each raises OSError when it cannot enforce."""
+
+    def command(self, python: Sequence[str]) -> list[str]:
+        """Give the command that starts the warm process; `python`: the bare one."""
+
+    def enclose_warm(self, scratch: str, limits: Limits) -> None:
+        """Confine the warm process, after its preload and before its first candidate.
+
+        scratch: the folder in which candidates start, empty until now.
+        """
+
+    def fork(self) -> int:
+        """Fork a child, as `os.fork` does."""
+
+    def enclose_candidate(self, limits: Limits, data_bytes: int, cpu_s: float) -> None:
+        """Confine the forked child, before it sees the candidate's source.
+
+        data_bytes, cpu_s: what the warm process's share of RLIMIT_DATA and the CPU time so far are.
+        """
+
+
+def wall(level: Level) -> Wall:
+    """Give the wall of a level."""
+    # Each is imported alone: the trusted side needs none of the kernel's numbers.
+    if level == "weak":
+        from sandbox.walls.weak import Weak
+
+        return Weak()
+    if level == "landlock":
+        from sandbox.walls.landlock import Landlock
+
+        return Landlock()
+    if level == "strict":
+        from sandbox.walls.strict import Strict
+
+        return Strict()
+    from sandbox.walls.container import Container
+
+    return Container()

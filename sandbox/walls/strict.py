@@ -1,0 +1,30 @@
+"""Level strict: landlock, in namespaces of its own: its files, network and processes are all."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+from sandbox import libraries
+from sandbox.job import MB, Limits
+from sandbox.linux import namespaces
+from sandbox.walls.landlock import DEVICES, Landlock
+from sandbox.walls.weak import lower_limit
+
+
+class Strict(Landlock):
+    """Namespaces once per warm process, a pid namespace per candidate, and level landlock on top."""
+
+    def enclose_warm(self, scratch: str, limits: Limits) -> None:
+        needed = libraries.needed()
+        Path(scratch).rmdir()  # the one outside; a folder of this name is made inside
+        namespaces.enter([*needed.readable, *DEVICES], scratch, limits.file_mb * MB)
+        self._enclose(needed, scratch, limits)
+
+    def fork(self) -> int:
+        return namespaces.fork()
+
+    def enclose_candidate(self, limits: Limits, data_bytes: int, cpu_s: float) -> None:
+        # counted within the user namespace: the warm process is one of them
+        lower_limit(resource.RLIMIT_NPROC, 1 + limits.tasks)
+        super().enclose_candidate(limits, data_bytes, cpu_s)

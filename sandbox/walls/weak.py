@@ -1,0 +1,43 @@
+"""Level weak: rlimits and a process of its own; not a wall against ill will."""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+from collections.abc import Sequence
+
+from sandbox.job import MB, Limits
+
+# beyond the bound, so that a candidate out of memory can still say so (the watch stops at the bound)
+_MEMORY_TO_REPORT = 16 * MB
+_CPU_TO_REPORT = 1  # seconds; the watch is finer than rlimits, which are whole seconds
+
+
+class Weak:
+    """Bounds time, memory and file size; the watch does the rest."""
+
+    def command(self, python: Sequence[str]) -> list[str]:
+        return list(python)
+
+    def enclose_warm(self, scratch: str, limits: Limits) -> None:
+        return None
+
+    def fork(self) -> int:
+        return os.fork()
+
+    def enclose_candidate(self, limits: Limits, data_bytes: int, cpu_s: float) -> None:
+        memory = data_bytes + limits.memory_mb * MB
+        lower_limit(resource.RLIMIT_DATA, memory, memory + _MEMORY_TO_REPORT)
+        lower_limit(resource.RLIMIT_FSIZE, limits.file_mb * MB)
+        lower_limit(resource.RLIMIT_CORE, 0)
+        lower_limit(resource.RLIMIT_CPU, math.ceil(cpu_s + limits.cpu_s) + _CPU_TO_REPORT)
+
+
+def lower_limit(which: int, soft: int, hard: int | None = None) -> None:
+    """Lower a limit; one that is lower already stays."""
+    _, old = resource.getrlimit(which)
+    top = soft if hard is None else hard
+    if old != resource.RLIM_INFINITY:
+        soft, top = min(soft, old), min(top, old)
+    resource.setrlimit(which, (soft, top))
