@@ -214,9 +214,24 @@ class Database:
             config = Config()
             config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, VERSION)
 
-        self.write("migrate", upgrade)
+        sqlite = self.lock_file is not None
+        with self.connect() as connection, _references_unchecked(connection, sqlite):
+            self.commit(connection, "migrate", upgrade)
+
+
+@contextmanager
+def _references_unchecked(connection: Connection, sqlite: bool) -> Iterator[None]:
+    """Let SQLite rebuild a table that others refer to: it empties the old one first."""
+    cursor = connection.connection.cursor()
+    if sqlite:
+        cursor.execute("PRAGMA foreign_keys = OFF")  # has no effect within a transaction
+    try:
+        yield
+    finally:
+        if sqlite:
+            cursor.execute("PRAGMA foreign_keys = ON")
 
 
 def _locate(place: str | Path) -> tuple[URL, Path | None]:

@@ -209,7 +209,7 @@ class Journal:
 
         def work(connection: Connection) -> Evaluation:
             self._insert_new(connection, evaluations, [rows.evaluation_values(evaluation)])
-            key = ("task", "world", "stage", "block", "program")
+            key = ("task", "world", "stage", "block", "program", "level")
             same = (evaluations.c[name] == getattr(evaluation, name) for name in key)
             standing = rows.evaluation_of(
                 connection.execute(select(*rows.EVALUATION).where(*same)).one()

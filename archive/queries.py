@@ -5,11 +5,11 @@ run: a run's id everywhere. Steps and evaluations are read in bulk, as plain tup
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Executable, func, select
+from sqlalchemy import Column, ColumnElement, Executable, func, select, true
 
 from archive import rows, schema
 from archive.errors import Misnamed
@@ -57,18 +57,39 @@ def evaluations(archive: Archive, run: int) -> dict[int, Evaluation]:
 
 
 def find_evaluation(
-    archive: Archive, *, task: str, world: str, stage: str, block: int, program: str
+    archive: Archive,
+    *,
+    task: str,
+    world: str,
+    stage: str,
+    block: int,
+    program: str,
+    levels: Collection[str] | None = None,
 ) -> Evaluation | None:
-    """Give what is known of a program on a block, whichever run found it out."""
-    return _find(archive, task, world, stage, block, schema.evaluations.c.program == program)
+    """Give what is known of a program on a block, whichever run found it out.
+
+    levels: of the wall; what was found behind others is left out. None for any.
+    """
+    same = schema.evaluations.c.program == program
+    return _find(archive, task, world, stage, block, same, levels)
 
 
 def find_digest(
-    archive: Archive, *, task: str, world: str, stage: str, block: int, outputs_digest: str
+    archive: Archive,
+    *,
+    task: str,
+    world: str,
+    stage: str,
+    block: int,
+    outputs_digest: str,
+    levels: Collection[str] | None = None,
 ) -> Evaluation | None:
-    """Give an evaluation with these outputs, the oldest: equal outputs, equal grades."""
+    """Give an evaluation with these outputs, the oldest: equal outputs, equal grades.
+
+    levels: as of `find_evaluation`.
+    """
     same = schema.evaluations.c.outputs_digest == outputs_digest
-    return _find(archive, task, world, stage, block, same)
+    return _find(archive, task, world, stage, block, same, levels)
 
 
 def elites(archive: Archive, run: int) -> list[EliteRow]:
@@ -219,11 +240,18 @@ def _paged(archive: Archive, run: int, by: Column[Any], first: int) -> Iterator[
 
 
 def _find(
-    archive: Archive, task: str, world: str, stage: str, block: int, same: ColumnElement[bool]
+    archive: Archive,
+    task: str,
+    world: str,
+    stage: str,
+    block: int,
+    same: ColumnElement[bool],
+    levels: Collection[str] | None,
 ) -> Evaluation | None:
     table = schema.evaluations.c
     here = table.task == task, table.world == world, table.stage == stage, table.block == block
-    question = select(*rows.EVALUATION).where(*here, same).order_by(table.id).limit(1)
+    behind = true() if levels is None else table.level.in_(levels)
+    question = select(*rows.EVALUATION).where(*here, same, behind).order_by(table.id).limit(1)
     found = _all(archive, question)
     return rows.evaluation_of(found[0]) if found else None
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 # The newest revision of archive/migrations, so that opening a current archive costs one query.
-VERSION = "evolve_0001"
+VERSION = "evolve_0002"
 
 # Named constraints, so that a later migration can speak of them on both databases.
 metadata = MetaData(
@@ -108,7 +108,9 @@ evaluations = Table(
     Column("cpu_s", Double, nullable=False),
     Column("max_rss_bytes", BigInteger, nullable=False),
     Column("level", Text, nullable=False),
-    UniqueConstraint("task", "world", "stage", "block", "program", name="uq_evaluations_program"),
+    UniqueConstraint(
+        *("task", "world", "stage", "block", "program", "level"), name="uq_evaluations_program"
+    ),
     Index("ix_evaluations_digest", "task", "world", "stage", "block", "outputs_digest"),
 )
 

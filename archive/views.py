@@ -101,6 +101,14 @@ def operator_results(archive: Archive, run: int) -> list[OperatorResult]:
     ]
 
 
+def ran_facts(archive: Archive, run: int) -> list[Mapping[str, Any]]:
+    """Give the facts of running, of every told step that has any, in the order of tells."""
+    step = schema.steps.c
+    told = step.run == run, step.told_seq.is_not(None), step.ran.is_not(None)
+    question = select(step.ran).where(*told).order_by(step.told_seq)
+    return [json.loads(ran) for (ran,) in _all(archive, question)]
+
+
 def evaluation(archive: Archive, id: int) -> Evaluation:
     """Give an evaluation by its id, which a step points at."""
     question = select(*rows.EVALUATION).where(schema.evaluations.c.id == id)

@@ -19,6 +19,7 @@ from evolve.screen import screen
 from evolve.statistics import Grouping
 from evolve.work import MAX_LOST_SLOTS, SERVED
 from evolve.world import world
+from sandbox.levels import MIN_LEVEL
 
 T = TypeVar("T")
 
@@ -50,7 +51,7 @@ class Assessor:
         screen(source, self.task.spec)
         key = self._key(stage, block) | {"program": program_id(source)}
         if self._archive is not None:
-            known = queries.find_evaluation(self._archive, **key)
+            known = queries.find_evaluation(self._archive, **key, levels=self.executor.levels)
             if known is not None:
                 return known
         evaluation = await self._run_and_grade(source, key)
@@ -109,6 +110,7 @@ async def assessing(
     task: Task,
     *,
     workers: int,
+    min_level: str = MIN_LEVEL,
     test_is_open: bool = False,
     archive: Archive | None = None,
     journal: Journal | None = None,
@@ -118,7 +120,9 @@ async def assessing(
 
     test_is_open: only what belongs to `verify` may set it.
     """
-    executor = LocalExecutor(task, world(), workers, test_is_open=test_is_open, report=report)
+    executor = LocalExecutor(
+        task, world(), workers, min_level=min_level, test_is_open=test_is_open, report=report
+    )
     async with executor:
         yield Assessor(task, executor, archive, journal)
 

@@ -29,6 +29,7 @@ from evolve.build import num_cores
 from evolve.errors import EvolveError, TaskError
 from evolve.loader import TRIVIAL, Task, load_task
 from evolve.world import world
+from sandbox.levels import LEVELS, MIN_LEVEL
 
 FILE = "baselines.json"
 SPLITS = (TRAIN, VALID, TEST)
@@ -43,10 +44,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m evolve.baselines", description=__doc__)
     parser.add_argument("task", help="a task's folder or name")
     parser.add_argument("--workers", type=int, default=num_cores())
+    parser.add_argument("--min-level", choices=LEVELS, default=MIN_LEVEL)
     options = parser.parse_args(arguments)
     try:
         task = load_task(options.task)
-        values = measure(task, workers=options.workers, say=print)
+        values = measure(task, workers=options.workers, min_level=options.min_level, say=print)
     except EvolveError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -55,14 +57,16 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def measure(task: Task, *, workers: int, say: Say = lambda line: None) -> dict[str, Any]:
+def measure(
+    task: Task, *, workers: int, min_level: str = MIN_LEVEL, say: Say = lambda line: None
+) -> dict[str, Any]:
     """Measure all programs and controls on all splits; write and give baselines.json.
 
     What searches found (`tuned`, `random_search`) is kept if it was found under the same digest.
     Raises: TaskError if no program is valid, or the task's own code fails; WorldError.
     """
     searched, _ = current_baselines(task)
-    values = asyncio.run(_measure(task, workers, say))
+    values = asyncio.run(_measure(task, workers, min_level, say))
     values |= {name: searched.get(name) for name in SEARCHED}
     write_baselines(task, values)
     return values
@@ -107,8 +111,8 @@ def stamp(task: Task) -> dict[str, Any]:
     }
 
 
-async def _measure(task: Task, workers: int, say: Say) -> dict[str, Any]:
-    async with assessing(task, workers=workers, test_is_open=True) as assessor:
+async def _measure(task: Task, workers: int, min_level: str, say: Say) -> dict[str, Any]:
+    async with assessing(task, workers=workers, min_level=min_level, test_is_open=True) as assessor:
         programs = await _table(task.programs(), assessor.program, say)
         controls = await _table(task.controls(), assessor.control, say)
     valid = {

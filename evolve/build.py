@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,11 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from archive.errors import RunBusy
 from archive.records import RunRecord, TaskRecord
 from archive.store import Archive
 from evolve.config import RunLimits
 from evolve.errors import UsageError
-from evolve.executor import Progress
+from evolve.executor import Executor, Progress
 from evolve.loader import Task, load_task
 from evolve.local import LocalExecutor
 from evolve.loop import Watch
@@ -25,9 +27,11 @@ from evolve.models import Model
 from evolve.operators import OFFLINE, offered
 from evolve.operators.base import Operator
 from evolve.operators.rewrite import Rewrite
+from evolve.replay import REPLAY_OF, RecordedModel, Replay, ReplayWorker, read_recording
 from evolve.run import Run
 from evolve.work import Worker
 from evolve.world import world
+from sandbox.levels import MIN_LEVEL
 
 MODEL_OPERATORS: dict[str, Operator] = {"rewrite": Rewrite()}
 
@@ -42,7 +46,7 @@ def open_run(
     operators: Sequence[str] | None = None,
     initial: Mapping[str, str] | None = None,
     model: Model | None = None,
-    min_level: str = "weak",
+    min_level: str = MIN_LEVEL,
 ) -> Run:
     """Start a run and become its writer.
 
@@ -82,10 +86,88 @@ def resume_run(
     limits: RunLimits | None = None,
     model: Model | None = None,
 ) -> Run:
-    """Open a run again where it stands, with new limits if told.
+    """Open a run again where it stands, with new limits if told; a replay goes on as a replay.
 
-    Raises: UsageError if the task or the world has changed since; RunBusy if it is running.
+    Raises: UsageError if the task or the world has changed since, or for new limits of a replay;
+    RunBusy if it is running.
     """
+    if REPLAY_OF in record.settings:
+        return _resume_replay(record, archive, limits)
+    task = _unchanged_task(record)
+    chosen = choose_operators(task, record.settings["operators"], model)
+    journal = archive.write(record)
+    try:
+        if limits is not None:
+            journal.reopen(limits.record())
+        return Run(task, archive, journal, chosen, model=model.name if model else None)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def replay_run(record: RunRecord, *, archive: Archive) -> Replay:
+    """Start a new run that does a run's told steps again; of a replay, the run that it replays.
+
+    It is named NAME-replay (then NAME-replay-2, ...) and needs no model: answers are as recorded.
+    `search` raises Differs at the first step that comes to something else.
+    Raises: UsageError if the task or the world has changed since, or nothing was told; RunBusy if
+    the run is being written.
+    """
+    if REPLAY_OF in record.settings:
+        record = archive.run(record.settings[REPLAY_OF])
+    task = _unchanged_task(record)
+    if (writer := archive.writer(record)) is not None:
+        raise RunBusy(
+            f"{archive.where}: run {record.name} is being written by {writer}; replay it when it "
+            "has ended"
+        )
+    if record.told == 0:
+        raise UsageError(f"{record.name} has told no step yet: there is nothing to replay")
+    replay = archive.create_run(
+        task=archive.task(record.task),
+        world=record.world,
+        settings={**record.settings, REPLAY_OF: record.name},
+        rng_seed=record.rng_seed,
+        lookahead=record.lookahead,
+        order=record.order,
+        limits=RunLimits(steps=record.told).record(),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        name=_replay_name(archive, record),
+    )
+    return _open_replay(task, replay, archive)
+
+
+def _resume_replay(record: RunRecord, archive: Archive, limits: RunLimits | None) -> Replay:
+    if limits is not None and limits.record() != dict(record.limits):
+        original = record.settings[REPLAY_OF]
+        raise UsageError(
+            f"{record.name} replays {original} and has as many steps as that one had: it takes no "
+            f"new limits; `evolve resume {original}` goes on with the search"
+        )
+    return _open_replay(_unchanged_task(record), record, archive)
+
+
+def _open_replay(task: Task, record: RunRecord, archive: Archive) -> Replay:
+    original = archive.run(record.settings[REPLAY_OF])
+    recording = read_recording(archive, original, record.limits["steps"])
+    chosen = choose_operators(task, record.settings["operators"], RecordedModel("recorded"))
+    journal = archive.write(record)
+    try:
+        return Replay(task, archive, journal, chosen, recording)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _replay_name(archive: Archive, record: RunRecord) -> str:
+    taken = {run.name for run in archive.runs()}
+    first = f"{record.name}-replay"
+    names = (f"{first}-{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain([first], names) if name not in taken)
+
+
+def _unchanged_task(record: RunRecord) -> Task:
+    """Load a run's task. Raises: UsageError if it, or this world, is not what the run knew."""
     task = task_of(record)
     if task.digest != record.task:
         raise UsageError(
@@ -98,15 +180,7 @@ def resume_run(
             f"{record.name} was begun under {record.world} and this is {world()}: last digits may "
             f"differ. Resume there, or start a new run with `--from {record.name}`"
         )
-    chosen = choose_operators(task, record.settings["operators"], model)
-    journal = archive.write(record)
-    try:
-        if limits is not None:
-            journal.reopen(limits.record())
-        return Run(task, archive, journal, chosen, model=model.name if model else None)
-    except BaseException:
-        journal.close()
-        raise
+    return task
 
 
 def task_of(record: RunRecord) -> Task:
@@ -153,6 +227,13 @@ def executor_for(
     )
 
 
+def worker_for(run: Run, executor: Executor, model: Model | None = None) -> Worker:
+    """Give what does the work of a run's steps."""
+    if isinstance(run, Replay):
+        return ReplayWorker(run, executor)
+    return Worker(run, executor, model)
+
+
 @dataclass
 class Stopper:
     """What Ctrl-C does: once, nothing new is started; twice, everything ends now.
@@ -187,7 +268,8 @@ def search(
 
     workers: slots on this machine, one per core unless told. signals: take over Ctrl-C and
     SIGTERM; stopping: told of the first of them. Gives "steps", "evaluations", "hours" or "interrupted".
-    Raises: WorldError, TaskError, ArchiveError: told steps are kept, the run can be resumed.
+    Raises: WorldError, TaskError, ArchiveError: told steps are kept, the run can be resumed;
+    Differs for a replay, at the first step that is not the recorded one.
     """
 
     async def body() -> str:
@@ -197,7 +279,7 @@ def search(
         )
         with _stopping(stop, stopping) if signals else contextlib.nullcontext():
             async with slots:
-                return await search_loop(run, Worker(run, slots, model), stop, watch)
+                return await search_loop(run, worker_for(run, slots, model), stop, watch)
 
     reason = run.over or "failed"
     try:

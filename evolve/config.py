@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from evolve.errors import UsageError
 from evolve.grid import DEFAULT_DEPTH
+from evolve.mistakes import mistakes
 from evolve.spec import TaskSpec
 
 PREFIX = "search."
@@ -39,11 +42,21 @@ class SearchSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """What ends a run. steps, evaluations: counted at tell; hours: of work, resumes included."""
+    """What ends a run. steps, evaluations: counted at tell; hours: of work, resumes included.
+
+    Raises: UsageError for a limit that would end a run before it begins.
+    """
 
     steps: int | None = None
     evaluations: int | None = None
     hours: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in self.record().items():
+            if not 0 < value < math.inf:
+                raise UsageError(
+                    f"{name} {value:g}: a limit is a number above 0; leave it out for none"
+                )
 
     def record(self) -> dict[str, float | int]:
         """Give what the archive keeps: only the limits that are set."""
@@ -67,12 +80,12 @@ def parse_settings(pairs: Iterable[str], spec: TaskSpec) -> tuple[dict[str, Any]
         key, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(f"--set {pair}: write it as key=value")
-        if key.startswith(PREFIX):
+        if key.startswith(PREFIX) and key.removeprefix(PREFIX) in SearchSettings.model_fields:
             own[key.removeprefix(PREFIX)] = value
         elif key in task:
             task[key] = _as_type_of(task[key], value, key)
         else:
-            raise UsageError(f"--set {key}: no such setting. {_known(spec)}")
+            raise UsageError(f"--set {key}: no such setting{_closest(key, spec)} {_known(spec)}")
     return task, search_settings(own)
 
 
@@ -81,10 +94,10 @@ def search_settings(values: Mapping[str, Any]) -> SearchSettings:
     try:
         return SearchSettings.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(PREFIX + name for name in SearchSettings.model_fields)
-        raise UsageError(f"--set {PREFIX}{key}: {first['msg']}. There are: {known}") from error
+        first = mistakes(error, {"": SearchSettings})[0]
+        # Settings come as text from the command line: told as it was typed.
+        written = f"={values[first.key]}" if first.key in values else ""
+        raise UsageError(f"--set {PREFIX}{first.key}{written}: {first.fault}") from error
 
 
 def _as_type_of(default: Any, text: str, key: str) -> Any:
@@ -98,6 +111,14 @@ def _as_type_of(default: Any, text: str, key: str) -> Any:
     except ValueError as error:
         kind = "a whole number" if isinstance(default, int) else "a number"
         raise UsageError(f"--set {key}={text}: must be {kind}") from error
+
+
+def _closest(key: str, spec: TaskSpec) -> str:
+    """Say which setting may have been meant, with or without its prefix."""
+    known = {name: name for name in spec.settings}
+    known = {name: PREFIX + name for name in SearchSettings.model_fields} | known
+    close = difflib.get_close_matches(key.removeprefix(PREFIX), known, 1)
+    return f"; did you mean {known[close[0]]}?" if close else "."
 
 
 def _known(spec: TaskSpec) -> str:

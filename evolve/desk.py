@@ -9,7 +9,7 @@ from typing import Any
 
 from archive import queries
 from archive.records import Answer
-from evolve.errors import Unwritten, WorldError
+from evolve.errors import EvolveError, Unwritten, WorldError
 from evolve.hashing import plain_digest
 from evolve.models import Model
 from evolve.operators.base import ParentProgram
@@ -81,22 +81,30 @@ class JournaledDesk:
         """Give the response of the next effect: from the journal, or made and kept now."""
         while (kept := self._kept.get(self._seq)) is not None:
             if kept.request_digest != _request_digest(kind, request):
-                raise WorldError(
-                    f"step {self._n} asks something else than before the run was stopped: the code "
-                    "of its operator has changed. Resume with the version that started the run"
-                )
+                raise self._asks_otherwise()
             self._seq += 1
             if not kept.cut_off:
                 return kept.response or {}
             # Charged at its reserve; the call is made again, under a number of its own.
-        if kind == "draft":
-            # Costs nobody anything and can be done again: kept once it is there.
-            settled = self._run.journal.send(await perform())
-        else:
-            self._run.journal.send(self._answer(kind, request, "sent"))
-            settled = self._run.journal.settle(await perform())
+        settled = await self._make(kind, request, perform)
         self._seq += 1
         return settled.response or {}
+
+    def _asks_otherwise(self) -> EvolveError:
+        return WorldError(
+            f"step {self._n} asks something else than before the run was stopped: the code "
+            "of its operator has changed. Resume with the version that started the run"
+        )
+
+    async def _make(
+        self, kind: str, request: Mapping[str, Any], perform: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        """Make an effect now, and keep it."""
+        if kind == "draft":
+            # Costs nobody anything and can be done again: kept once it is there.
+            return self._run.journal.send(await perform())
+        self._run.journal.send(self._answer(kind, request, "sent"))
+        return self._run.journal.settle(await perform())
 
     def _answer(
         self,

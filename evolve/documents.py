@@ -6,8 +6,9 @@ Keys are stable and scripts rely on them; more may be added. Tables are drawn fr
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archive import queries, views
 from archive.errors import Misnamed
@@ -19,7 +20,14 @@ from evolve.grid import Elite, Grid, grid_stats
 from evolve.loader import Task
 from evolve.spec import TaskSpec
 
+if TYPE_CHECKING:
+    from evolve.recording import Difference
+    from evolve.replay import Replay
+
 Document = dict[str, Any]
+
+# A candidate that used more of a limit might break it on a slower machine.
+NEAR_LIMIT = 0.5
 
 
 def runs_document(archive: Archive) -> list[Document]:
@@ -77,6 +85,7 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
         "evaluations": counts.digests,
         "gradings": run.gradings,
         "statuses": {status.value: counts.by_status.get(status, 0) for status in Status},
+        "near_limits": _near_limits(archive, run),
         "duplicates": {
             "syntax": counts.syntax_duplicates,
             "behaviour": counts.behaviour_duplicates,
@@ -91,6 +100,19 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
         "usd": run.usd,
         "tokens": run.tokens,
         "seconds": round(run.seconds, 3),
+    }
+
+
+def replay_document(replay: Replay, difference: Difference | None = None) -> Document:
+    """Give what a replay has shown: whether all recorded steps were told again, the same."""
+    recorded = len(replay.recording.steps)
+    return {
+        "run": replay.record.name,
+        "replay_of": replay.recording.run.name,
+        "steps": replay.state.told,
+        "recorded_steps": recorded,
+        "same": replay.state.told == recorded,
+        "first_difference": asdict(difference) if difference else None,
     }
 
 
@@ -229,6 +251,13 @@ def run_by_id(archive: Archive, run: int) -> RunRecord:
         if record.id == run:
             return record
     raise Misnamed(f"{archive.where}: no run number {run}")
+
+
+def _near_limits(archive: Archive, run: RunRecord) -> int:
+    """Count the told steps that ran here and used more than half of a limit, or all of it."""
+    # What was served from the archive did not run, and has no share.
+    shares = (ran.get("limit_share", 0.0) for ran in views.ran_facts(archive, run.id))
+    return sum(share > NEAR_LIMIT for share in shares)
 
 
 def _operators(archive: Archive, run: RunRecord) -> dict[str, Document]:

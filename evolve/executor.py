@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -21,7 +21,8 @@ class Ran:
     status, reason: of the first instance that went wrong, else "ok". outputs_digest: the sound
     key of all outputs, None unless ok. token: names the outputs to its slot for `grade`.
     wall_s, cpu_s: seconds of all instances together, start-up of the warm process not included;
-    max_rss_bytes: the largest. level: of the wall.
+    max_rss_bytes: the largest. level: of the wall. limit_share: the largest share of a limit on
+    time or memory that one instance used, 1 or more if it broke one; it decides nothing.
     """
 
     status: str
@@ -32,6 +33,7 @@ class Ran:
     cpu_s: float
     max_rss_bytes: int
     level: str
+    limit_share: float
 
     def facts(self) -> dict[str, Any]:
         """Give what the archive keeps of it with the step."""
@@ -42,6 +44,7 @@ class Ran:
             "cpu_s": self.cpu_s,
             "max_rss_bytes": self.max_rss_bytes,
             "level": self.level,
+            "limit_share": self.limit_share,
         }
 
 
@@ -90,10 +93,13 @@ class Slot(Protocol):
 class Executor(Protocol):
     """Slots, lent to the lowest step number first.
 
+    levels: of the wall, that its candidates may run behind; what is served must be of these too.
+
     Law: equal (source, stage, block) give an equal Ran in any slot, times and memory aside.
     """
 
     num_slots: int
+    levels: Collection[str]
 
     def slot(self, priority: int) -> AbstractAsyncContextManager[Slot]:
         """Lend a slot; the lowest priority number waits shortest."""

@@ -30,6 +30,7 @@ from evolve.exported.trees import write_tree
 from evolve.loader import Task
 from evolve.run import BLOCK, STAGE
 from evolve.verify import best_programs, unchanged_task
+from sandbox.levels import LEVELS
 
 DEFAULT_TOP = 10
 MADE_BY = "evolve export"
@@ -126,7 +127,8 @@ async def _probes(
     task: Task, chosen: Sequence[Chosen], workers: int, report: Progress | None
 ) -> list[dict[str, Any]]:
     """Run the programs on the probes behind the wall; give inputs with all outputs."""
-    async with assessing(task, workers=workers, report=report) as assessor:
+    lowest = min((item.run.settings["min_level"] for item in chosen), key=LEVELS.index)
+    async with assessing(task, workers=workers, min_level=lowest, report=report) as assessor:
 
         async def samples(source: str) -> list[dict[str, Any]]:
             async with assessor.executor.slot(0) as slot:
@@ -139,7 +141,7 @@ async def _probes(
             "rng_seed": rows[0]["rng_seed"],
             "public": rows[0]["public"],
             "outputs": {
-                item.module: {"value": row["output"]}
+                item.module: {"value": row["output"], "items": row["items"]}
                 for item, row in zip(chosen, rows, strict=True)
                 if row["status"] == "ok"
             },
@@ -178,7 +180,8 @@ def _write(
             "digest": task.digest,
             "entry": task.spec.entry,
             "rng": task.spec.rng,
-            "canonical": task.spec.canonical,
+            # answers to items are no output of which the form speaks
+            "canonical": "exact" if task.spec.stepwise else task.spec.canonical,
             "settings": dict(task.settings),
         },
         "programs": programs,

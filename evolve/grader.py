@@ -11,13 +11,13 @@ import math
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from evolve import faults, hashing
 from evolve.errors import TaskError
-from evolve.grading import TaskCode
+from evolve.grading import Calls, TaskCode
 from evolve.randomness import candidate_seed
 from evolve.spec import TaskSpec, read_spec
 from evolve.task import Instance, Invalid, Progress
@@ -44,6 +44,10 @@ WALL_PER_CPU = 4.0
 MAX_TOKENS = 4
 # A grade that reads too much does so on any instance: a few are asked.
 MAX_FORM_INSTANCES = 4
+MB = 2**20
+HARNESS_AND_FEED = (
+    "a stepwise task has none: `feed` in task.py decides what a program is called with"
+)
 # No request or reply between a run and its graders comes near this.
 MAX_MESSAGE_BYTES = 256 * 2**20
 
@@ -87,9 +91,12 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class _Block:
+    """A block, handed to the wall. idle_bytes: resident memory of a job that does nothing."""
+
     stage: str
     number: int
     instances: tuple[Instance, ...]
+    idle_bytes: int
 
 
 class Grader:
@@ -121,6 +128,8 @@ class Grader:
         spec = read_spec(path / "task.toml")
         code = TaskCode(path, spec, settings, digest, report)
         harness = path / "harness.py"
+        if spec.stepwise and harness.is_file():
+            raise TaskError(f"{harness}: {HARNESS_AND_FEED}")
         box = Sandbox.open(
             level=level,
             min_level=min_level,
@@ -182,6 +191,7 @@ class Grader:
             "cpu_s": math.fsum(outcome.cpu_s for outcome in outcomes),
             "max_rss_bytes": max((outcome.max_rss_bytes for outcome in outcomes), default=0),
             "level": self.box.level,
+            "limit_share": max(_limit_share(each, self.box.limits, blocked) for each in outcomes),
         }
 
     def grade(self, token: str) -> dict[str, Any]:
@@ -243,17 +253,23 @@ class Grader:
         return {"leaks": leaks, "form": form}
 
     def samples(self, source: str) -> list[dict[str, Any]]:
-        """Give the probes with what a program answers to them, for a test that lives elsewhere."""
+        """Give the probes with what a program answers to them, for a test that lives elsewhere.
+
+        items: what a stepwise task fed it; the output is then the list of its answers.
+        """
         rows = []
         for instance in self._block(PROBE, 0).instances:
-            outcome = self._run_one(source, instance)
+            calls: Calls = []
+            outcome = self._run_one(source, instance, calls=calls)
+            value = [answer for _, answer in calls] if self.spec.stepwise else outcome.value
             rows.append(
                 {
                     "name": instance.name,
                     "rng_seed": candidate_seed(self.digest, instance.name),
                     "status": outcome.status,
                     "public": dict(instance.public),
-                    "output": outcome.value if outcome.status == "ok" else None,
+                    "items": [item for item, _ in calls] if self.spec.stepwise else None,
+                    "output": value if outcome.status == "ok" else None,
                 }
             )
         return rows
@@ -266,25 +282,37 @@ class Grader:
         if key not in self._blocks:
             if stage == TEST and not self.test_is_open:
                 raise TaskError("the split `test` is hidden: only `evolve verify` opens it")
-            block = _Block(stage, number, self.code.instances(stage, number))
-            self.box.add_inputs({i.name: dict(i.public) for i in block.instances})
-            self._blocks[key] = block
+            instances = self.code.instances(stage, number)
+            self.box.add_inputs({i.name: dict(i.public) for i in instances})
+            idle = self._run_one("", instances[0])
+            self._blocks[key] = _Block(stage, number, instances, idle.max_rss_bytes)
         return self._blocks[key]
 
     # --- running ---
 
-    def _run_one(self, source: str, instance: Instance, observe: str | None = None) -> Outcome:
+    def _run_one(
+        self,
+        source: str,
+        instance: Instance,
+        observe: str | None = None,
+        calls: Calls | None = None,
+    ) -> Outcome:
+        """Run one candidate. calls: takes (item, answer) of every call of a stepwise task."""
         _assert_one_thread()
-        return self.box.run(
-            Job(
-                source=source,
-                entry=self.spec.entry,
-                input=instance.name,
-                rng_seed=candidate_seed(self.digest, instance.name),
-                pass_rng=self.spec.rng,
-                observe=observe,
-            )
+        job = Job(
+            source=source,
+            entry=self.spec.entry,
+            input=instance.name,
+            rng_seed=candidate_seed(self.digest, instance.name),
+            pass_rng=self.spec.rng,
+            observe=observe,
         )
+        if not self.spec.stepwise:
+            return self.box.run(job)
+        outcome = self.box.run(job, feed=lambda: self.code.feed(instance, calls))
+        if isinstance(outcome.value, Invalid):
+            return replace(outcome, status="invalid", reason=str(outcome.value), value=None)
+        return outcome
 
     def _digest(
         self, block: _Block, outputs: list[Any]
@@ -329,6 +357,18 @@ def _limits(spec: TaskSpec) -> Limits:
         file_mb=budget.file_mb,
         result_mb=budget.result_mb,
         output_kb=budget.output_kb,
+    )
+
+
+def _limit_share(outcome: Outcome, limits: Limits, block: _Block) -> float:
+    """Give the largest share of a limit on time or memory that a job used; 1 if it broke any."""
+    # What the warm process holds is charged to no job.
+    own_bytes = max(0, outcome.max_rss_bytes - block.idle_bytes)
+    return max(
+        outcome.wall_s / limits.wall_s,
+        outcome.cpu_s / limits.cpu_s,
+        own_bytes / (limits.memory_mb * MB),
+        float(outcome.status in UNSOUND),
     )
 
 

@@ -6,7 +6,7 @@ import importlib.util
 import math
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -18,7 +18,7 @@ from evolve.errors import TaskError
 from evolve.randomness import candidate_seed
 from evolve.spec import TaskSpec
 from evolve.task import Grade, Instance, Invalid
-from sandbox import SandboxError
+from sandbox import SandboxError, wire
 
 # Frames of a task's own traceback that a message shows: enough to find the line.
 LOAD_FRAMES, CALL_FRAMES = 3, 4
@@ -30,6 +30,9 @@ LARGEST_NUMBER = 1e300
 EXPECTED = (TaskError, SandboxError, Invalid)
 
 Grades = list[Grade] | Invalid
+Items = Generator[dict[str, Any], Any, Any]
+Calls = list[tuple[dict[str, Any], Any]]
+"""Every item that a feed yielded, with its answer."""
 
 
 class TaskCode:
@@ -50,7 +53,7 @@ class TaskCode:
     ) -> None:
         self.spec, self.digest, self._report = spec, digest, report
         self._settings = SimpleNamespace(**settings)
-        self._module = _load_module(folder)
+        self._module = _load_module(folder, ("instances", "grade", *("feed",) * spec.stepwise))
 
     def instances(self, split: str, block: int) -> tuple[Instance, ...]:
         """Build the instances of a block. Raises: TaskError if there are none or two of a name."""
@@ -106,6 +109,20 @@ class TaskCode:
                 return Invalid(str(error))
         return grades
 
+    def feed(self, instance: Instance, calls: Calls | None = None) -> Items:
+        """Feed a candidate as the task says; what is returned is the output, or Invalid.
+
+        calls: takes every item with its answer. As in `grade_singly`, what it stumbles over is taken for an answer's fault.
+        """
+        try:
+            with self._own_code(f"feed() of {instance.name}"):
+                fed = self._module.feed(instance)
+                output = yield from fed if calls is None else _noted(fed, calls)
+                # made what an output that crossed the wall is: lists, plain numbers, own arrays
+                return wire.decode(bytearray(b"".join(wire.encode(output))))
+        except (Invalid, TaskError) as verdict:
+            return Invalid(str(verdict))
+
     def control_outputs(self, source: str, instances: Sequence[Instance]) -> list[Any]:
         """Run a control, which is also given `private`.
 
@@ -115,10 +132,7 @@ class TaskCode:
             namespace: dict[str, Any] = {"__name__": "control"}
             exec(compile(source, "<control>", "exec"), namespace)
             entry = namespace[self.spec.entry]
-            return [
-                entry(**self._arguments(instance), private=instance.private)
-                for instance in instances
-            ]
+            return [self._control_output(entry, instance) for instance in instances]
 
     def quality(self, instances: Sequence[Instance], grades: Grades) -> dict[str, Any]:
         """Sum grades up: the quality fields of an Evaluation.
@@ -165,6 +179,20 @@ class TaskCode:
                 raise TaskError(f"task.toml: dims.{name} = {path!r}: not in the inputs") from error
         return found
 
+    def _control_output(self, entry: Any, instance: Instance) -> Any:
+        arguments = {**self._arguments(instance), "private": instance.private}
+        if not self.spec.stepwise:
+            return entry(**arguments)
+        items = self.feed(instance)
+        try:
+            item = next(items)
+            while True:
+                item = items.send(entry(**arguments, **item))
+        except StopIteration as end:
+            if isinstance(end.value, Invalid):
+                raise TaskError(f"a control, fed {instance.name}: {end.value}") from end
+            return end.value
+
     def _arguments(self, instance: Instance) -> dict[str, Any]:
         arguments = dict(instance.public)
         if self.spec.rng:
@@ -209,8 +237,24 @@ class _OwnCode:
             raise TaskError(f"{self.name}/task.py: {self.what} failed:\n{lines}") from error
 
 
-def _load_module(folder: Path) -> ModuleType:
-    """Import a task's folder as a package of its own, so that its files import each other."""
+def _noted(feed: Items, calls: Calls) -> Items:
+    """Feed on, and note every item with its answer."""
+    calls.clear()
+    answer = None
+    while True:
+        try:
+            item = feed.send(answer)
+        except StopIteration as end:
+            return end.value
+        answer = yield item
+        calls.append((dict(item), answer))
+
+
+def _load_module(folder: Path, functions: Sequence[str]) -> ModuleType:
+    """Import a task's folder as a package of its own, so that its files import each other.
+
+    functions: what `task.py` must define.
+    """
     package = f"evolve_task_{folder.name}"
     sys.modules[package] = holder = ModuleType(package)
     holder.__path__ = [str(folder)]
@@ -224,7 +268,7 @@ def _load_module(folder: Path) -> ModuleType:
     except Exception as error:
         lines = "".join(traceback.format_exception(error)[-LOAD_FRAMES:]).strip()
         raise TaskError(f"{folder}/task.py: cannot be imported:\n{lines}") from error
-    for name in ("instances", "grade"):
+    for name in functions:
         if not callable(getattr(module, name, None)):
             raise TaskError(f"{folder}/task.py: defines no function `{name}`")
     return module

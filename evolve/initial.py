@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 from archive import views
@@ -44,7 +45,10 @@ def _from_path(path: Path) -> dict[str, str]:
     try:
         return {file.stem: file.read_text(encoding="utf-8") for file in files}
     except OSError as error:
-        raise UsageError(f"--from {error.filename}: cannot be read ({error.strerror})") from error
+        hint = _did_you_mean(str(path), _neighbours(path))
+        raise UsageError(
+            f"--from {error.filename}: cannot be read ({error.strerror}){hint}"
+        ) from error
     except UnicodeDecodeError as error:
         raise UsageError(f"--from {path}: not text in UTF-8") from error
 
@@ -53,8 +57,12 @@ def _from_run(task: Task, name: str, archive: Archive) -> dict[str, str]:
     try:
         run = archive.run(name)
     except Misnamed as error:
+        runs = [run.name for run in archive.runs()]
+        hint = _did_you_mean(name, [PUBLISHED, TRIVIAL, *runs, *_neighbours(Path(name))])
+        if not hint and runs:
+            hint = f"; the latest run is {runs[-1]}"
         raise UsageError(
-            f"--from {name}: neither `{PUBLISHED}`, `{TRIVIAL}`, a folder or file, nor a run: {error}"
+            f"--from {name}: neither `{PUBLISHED}`, `{TRIVIAL}`, a run, a folder nor FILE.py{hint}"
         ) from error
     other = archive.task(run.task).name
     if other != task.name:
@@ -65,3 +73,15 @@ def _from_run(task: Task, name: str, archive: Archive) -> dict[str, str]:
     if not elites:
         raise UsageError(f"--from {name}: that run has no elites yet")
     return {f"{name}-step{shown.elite.step}": shown.source for shown in elites}
+
+
+def _neighbours(path: Path) -> list[str]:
+    """Give the folders and the files of Python that stand where a path should be."""
+    there = sorted(path.parent.glob("*"))
+    return [str(each) for each in there if each.suffix == ".py" or each.is_dir()]
+
+
+def _did_you_mean(origin: str, known: list[str]) -> str:
+    """Name what is closest to a misspelt origin; nothing if nothing is close."""
+    close = difflib.get_close_matches(origin, known, 1)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from typing import Any
 from evolve.errors import TaskError, WorldError
 from evolve.executor import Drafted, Probed, Progress, Ran, SlotLost
 from evolve.loader import Task
-from sandbox import wire
+from sandbox import start, wire
+from sandbox.levels import MIN_LEVEL, at_least
 
 # What a grader inherits: where programs and caches lie, nothing that could be a key.
-KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TMPDIR", "XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES")
+KEPT_VARIABLES = ("LANG", "XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES", *start.FOR_ENGINES)
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
@@ -42,7 +43,7 @@ class LocalExecutor:
         num_slots: int,
         *,
         level: str = "auto",
-        min_level: str = "weak",
+        min_level: str = MIN_LEVEL,
         test_is_open: bool = False,
         report: Progress | None = None,
     ) -> None:
@@ -56,6 +57,7 @@ class LocalExecutor:
             "test_is_open": test_is_open,
         }
         self.num_slots = num_slots
+        self.levels: Collection[str] = at_least(min_level)
         self._slots = [LocalSlot(opening, report) for _ in range(num_slots)]
         self._free = _PriorityPool(self._slots)
         self._alone = asyncio.Lock()

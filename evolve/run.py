@@ -197,6 +197,7 @@ class Run:
         step, evaluation = self._open[n], self._finished[n]
         nodes = count_nodes(step.source) if step.program and step.source else 0
         verdict = tell(self.state, step, evaluation, nodes)
+        self._accept(verdict.step, evaluation)
         asks = self._due_steps(verdict.state, known=())
         self.journal.tell(verdict.step, elites=verdict.cells, asks=asks, seconds=self.seconds)
         # The archive first: only now does this process believe it.
@@ -206,6 +207,9 @@ class Run:
         self._open |= {asked.n: asked for asked in asks}
         self._remember(verdict.state)
         return verdict.step
+
+    def _accept(self, step: Step, evaluation: Evaluation | None) -> None:
+        """Look at a told step before it is written; a replay refuses one that differs."""
 
     # --- asking ---
 
@@ -245,7 +249,7 @@ class Run:
         steps = (self._ask(state, n) for n in self._due(state.told) if n not in known)
         return [step for step in steps if step is not None]
 
-    def _due(self, told: int) -> range:
+    def _due(self, told: int) -> list[int]:
         """Give the numbers of the steps to ask at this point, the same in both orders.
 
         All initial programs at 0; once they are told, so many that `lookahead` are asked and not
@@ -259,9 +263,10 @@ class Run:
             due = range(first, last)
         else:
             due = range(last - 1, last) if told > first else range(0)
-        return (
-            due if self.limits.steps is None else range(due.start, min(due.stop, self.limits.steps))
-        )
+        return [n for n in due if self._may_be_asked(n)]
+
+    def _may_be_asked(self, n: int) -> bool:
+        return self.limits.steps is None or n < self.limits.steps
 
     def _ask(self, state: State, n: int) -> Step | None:
         """Decide step n from a state; None when nothing in it could be a parent."""
@@ -271,8 +276,11 @@ class Run:
         choice = ask(state, self.settings.parents, self.operators, rng)
         if choice is None:
             return None
-        model = self.model if self.operators[choice.operator].uses_model else None
+        model = self._model_of(n) if self.operators[choice.operator].uses_model else None
         return Step(n, state.told, Kind.SEARCH, choice.operator, model, choice.parents)
+
+    def _model_of(self, n: int) -> str | None:
+        return self.model
 
     def raise_barren(self) -> NoReturn:
         """Say why nothing can be asked though no limit is reached. Raises: UsageError."""

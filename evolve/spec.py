@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from evolve.errors import TaskError
+from evolve.mistakes import mistakes
 
 FORM = r"^(exact|set|ranking|mask|table|trace|float:\d+|topk:\d+)$"
 
@@ -29,7 +30,7 @@ class Measure(_Strict):
     @classmethod
     def _lower_first(cls, value: tuple[float, float]) -> tuple[float, float]:
         if not value[0] < value[1]:
-            raise ValueError(f"range is {list(value)}: write the lower bound first")
+            raise ValueError("write the lower bound first")
         return value
 
 
@@ -70,6 +71,8 @@ class TaskSpec(_Strict):
     """The whole of task.toml.
 
     entry: the function (or class) that a candidate defines. rng: it is also given `rng=`.
+    stepwise: it is called once for each item that `feed` in task.py yields, and cannot know what
+        is still to come; else it is called once.
     preload, imports: modules held by the warm process; modules that a candidate may import.
     probes: what a hit of the functional hash means: "predict", "trust" or "exact".
     canonical: the form in which outputs are compared: "exact", "set", "float:BITS", ...
@@ -84,18 +87,27 @@ class TaskSpec(_Strict):
     family: str = "own"
     entry: str
     rng: bool = False
+    stepwise: bool = False
     preload: tuple[str, ...] = ("numpy",)
     imports: tuple[str, ...] = ("numpy", "math", "collections", "heapq", "itertools", "functools")
     max_source_bytes: int = Field(default=30_000, ge=100)
     probes: Literal["predict", "trust", "exact"] = "predict"
     canonical: str = Field(default="exact", pattern=FORM)
     qd_offset: float = 0.0
-    delta_min: float = 0.0
+    delta_min: float = Field(default=0.0, ge=0)
     limits: Budget = Budget()
     measures: tuple[Measure, ...] = Field(min_length=2)
     settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
     dims: dict[str, str] = Field(default_factory=dict)
     block: tuple[Block, ...] = ()
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _plain_values(cls, settings: Any) -> Any:
+        for name, value in settings.items() if isinstance(settings, dict) else ():
+            if not isinstance(value, bool | int | float | str):
+                raise ValueError(f"{name} must be a number, a text in quotes, or true or false")
+        return settings
 
     @model_validator(mode="after")
     def _names_differ(self) -> TaskSpec:
@@ -120,13 +132,28 @@ def read_spec(path: Path) -> TaskSpec:
     try:
         return TaskSpec.model_validate(values)
     except ValidationError as error:
-        lines = [f"{path}: {_place(item['loc'])}: {item['msg']}" for item in error.errors()]
-        raise TaskError("\n".join(lines)) from error
+        found = mistakes(error, SECTIONS, EXPECTED)
+        raise TaskError("\n".join(f"{path}: {mistake}" for mistake in found)) from error
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    """Write a place in the file as people do: `measures[1].range`."""
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text or "the file"
+SECTIONS: dict[str, type[BaseModel]] = {
+    "": TaskSpec,
+    "limits": Budget,
+    "measures": Measure,
+    "block": Block,
+}
+# What to write for keys whose type does not say it all.
+EXPECTED = {
+    "name": "a text of small letters, digits and _, a letter first",
+    "about": "one sentence in quotes",
+    "entry": "in quotes, the function or class that a candidate defines",
+    "canonical": "exact, set, ranking, mask, table, trace, float:BITS or topk:NUMBER, in quotes",
+    "measures": "two or more tables [[measures]]",
+    "measures.name": "a name in quotes",
+    "measures.range": "two numbers, [lower, upper]",
+    "measures.bins": "a whole number from 1 to 100",
+    "block": "tables [[block]]",
+    "block.name": "the name of the function in quotes",
+    "block.gives": "'score', 'mask', 'select' or 'view'",
+    "block.source": "the source of a module in quotes",
+}

@@ -122,7 +122,8 @@ def tell(state: State, step: Step, evaluation: Evaluation | None, nodes: int) ->
     """Decide what a finished step means in the state after the previous tell.
 
     A program or an outputs digest that was told before never takes a cell: the step becomes a
-    duplicate of the lowest told step it equals. Called once per state: the history grows here.
+    duplicate of the lowest told step it equals. Called once per state, since the history grows
+    here; telling the very same again, whose commit failed, gives the same verdict.
     """
     twin = _twin(state, step)
     status = Status.DUPLICATE if twin else _status(step, evaluation)
@@ -144,10 +145,12 @@ def tell(state: State, step: Step, evaluation: Evaluation | None, nodes: int) ->
 
 def fold(state: State, step: Step, evaluation: Evaluation | None, nodes: int) -> State:
     """Take a told row into the state. Reads the row and decides nothing."""
-    if state.told != len(state.history.entries):
-        raise ValueError(f"step {step.n} is told after {state.told}, not after the last tell")
     new_digest = step.outputs_digest is not None and state.digest(step.outputs_digest) is None
-    state.history.append(Told(step, evaluation, nodes))
+    told, later = Told(step, evaluation, nodes), state.history.entries[state.told :]
+    if not later:
+        state.history.append(told)
+    elif later != [told]:
+        raise ValueError(f"step {step.n} is told after {state.told}, not after the last tell")
     state = replace(state, told=state.told + 1, evaluations=state.evaluations + int(new_digest))
     if step.status is not Status.OK or step.cell is None or evaluation is None:
         return state

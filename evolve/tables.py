@@ -227,6 +227,9 @@ def _status_facts(status: Document) -> Iterator[tuple[str, RenderableType]]:
     kinds = ", ".join(f"{number} {kind}" for kind, number in status["steps_by_kind"].items())
     yield "steps", f"{status['steps']} told ({kinds or 'none'})"
     yield "statuses", _statuses(status["statuses"])
+    if status["near_limits"]:
+        near = f"{status['near_limits']} used more than half of a limit, or all of it"
+        yield "near limits", Text(near, style="yellow")
     same = status["duplicates"]
     yield "duplicates", f"{same['syntax']} by syntax, {same['behaviour']} by behaviour"
     yield (

@@ -1,13 +1,28 @@
 """What a task's author imports, and all that a task may import of ours.
 
-A task is a folder whose `task.py` defines two functions (and may define a third):
+A task is a folder whose `task.py` defines two functions (and may define others):
 
     def instances(split, settings, block=0): ...      # yields Instance
     def grade(instance, output): ...                  # returns Grade, or raises Invalid
     def grade_many(instances, outputs): ...           # optional, equal to grade, one by one
+    def feed(instance): ...                           # with `stepwise = true` in task.toml
 
 `task.py` runs outside the wall, in the grader process only. A candidate sees `Instance.public`
 and nothing else of it.
+
+A stepwise task is for online problems, whose future must stay hidden. Its `feed` is a generator,
+a pure function of the instance and the answers: what it yields are the arguments of the next call
+of the entry point, beside those in `public`; the answer is sent to it; what it returns is the
+output that is graded. A candidate may keep what it likes in global variables between calls.
+
+    def feed(instance):
+        bins = []
+        for size in instance.private["items"]:
+            bins.append((yield {"size": size}))       # the candidate's pack(**public, size=size)
+        return bins
+
+An answer that breaks the rules is refused by raising Invalid. One call costs some 50 microseconds
+beside the candidate's own time, and the time that `feed` takes counts as the candidate's wall time.
 """
 
 from __future__ import annotations

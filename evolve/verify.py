@@ -95,7 +95,13 @@ async def _verify(
 ) -> dict[str, Any]:
     measured, stale = current_baselines(task)
     async with assessing(
-        task, workers=workers, test_is_open=True, archive=archive, journal=journal, report=report
+        task,
+        workers=workers,
+        min_level=journal.run.settings["min_level"],
+        test_is_open=True,
+        archive=archive,
+        journal=journal,
+        report=report,
     ) as assessor:
         references = await _references(assessor, measured)
         sources = {**{name: ref.source for name, ref in references.items()}, **programs}

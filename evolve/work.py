@@ -89,7 +89,7 @@ class Worker:
         step = assignment.step
         if step.kind is Kind.INITIAL:
             return self.run.initial[step.n][1]
-        desk = JournaledDesk(self.run, assignment, self._drafter(step.n), self.model)
+        desk = self._desk(assignment)
         try:
             return await self.run.operators[step.operator].write(desk)
         except (RecursionError, OverflowError, ValueError) as error:
@@ -97,6 +97,9 @@ class Worker:
             raise Unwritten(
                 f"the operator failed on it: {type(error).__name__}: {error}"
             ) from error
+
+    def _desk(self, assignment: Assignment) -> JournaledDesk:
+        return JournaledDesk(self.run, assignment, self._drafter(assignment.n), self.model)
 
     def _refused(self, step: Step, source: str | None, status: Status, reason: str) -> Step:
         self.run.journal.written(step.n, source=source, status=status, reason=reason)
@@ -153,7 +156,7 @@ class Worker:
         if step.ran is not None and step.ran["status"] not in SERVED:
             return step, None
         assert step.program is not None
-        found = queries.find_evaluation(self.run.archive, **self._block, program=step.program)
+        found = self._find_program(step.program)
         if found is None:
             return None
         if step.ran is None:
@@ -188,9 +191,7 @@ class Worker:
         # Without sharing, each step grades for itself: nobody waits for anybody.
         key = ran.outputs_digest if self.run.settings.share_grades else str(step.n)
         while self.run.settings.share_grades:
-            twin = queries.find_digest(
-                self.run.archive, **self._block, outputs_digest=ran.outputs_digest
-            )
+            twin = self._find_outputs(ran.outputs_digest)
             if twin is not None:
                 return self._kept(step, self._evaluation(step, ran, _quality(twin)), graded=False)
             flight = self._flights.get(("digest", key))
@@ -202,6 +203,19 @@ class Worker:
             quality = await slot.grade(ran.token)
             quality["status"] = Status(quality["status"])
             return self._kept(step, self._evaluation(step, ran, quality), graded=True)
+
+    def _find_program(self, program: str) -> Evaluation | None:
+        return queries.find_evaluation(
+            self.run.archive, **self._block, program=program, levels=self.executor.levels
+        )
+
+    def _find_outputs(self, outputs_digest: str) -> Evaluation | None:
+        return queries.find_digest(
+            self.run.archive,
+            **self._block,
+            outputs_digest=outputs_digest,
+            levels=self.executor.levels,
+        )
 
     def _keep_ran(self, step: Step, ran: Ran, probed: Probed) -> Step:
         behaviour = None if probed.behaviour is None else (probed.behaviour, probed.record)

@@ -13,10 +13,10 @@ PACKAGES = ("sandbox", "archive", "evolve")
 FLOORS = [
     ["sandbox"],
     ["archive"],
-    ["evolve.errors", "evolve.spec", "evolve.task", "evolve.grid", "evolve.config", "evolve.program", "evolve.scopes", "evolve.screen"],
-    ["evolve.hashing", "evolve.randomness", "evolve.state", "evolve.selection", "evolve.statistics", "evolve.edits", "evolve.operators"],
+    ["evolve.errors", "evolve.spec", "evolve.task", "evolve.mistakes", "evolve.grid", "evolve.config", "evolve.program", "evolve.scopes", "evolve.screen"],
+    ["evolve.hashing", "evolve.randomness", "evolve.state", "evolve.selection", "evolve.statistics", "evolve.recording", "evolve.edits", "evolve.operators"],
     ["evolve.loader", "evolve.world", "evolve.models", "evolve.executor", "evolve.local", "evolve.grading", "evolve.faults", "evolve.grader"],
-    ["evolve.run", "evolve.desk", "evolve.work", "evolve.loop"],
+    ["evolve.run", "evolve.desk", "evolve.work", "evolve.loop", "evolve.replay"],
 ]  # fmt: skip
 ROOF = len(FLOORS)
 # The archive's record types are nouns that every floor may use; they load no database.

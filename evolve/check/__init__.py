@@ -22,13 +22,14 @@ from evolve.errors import TaskError
 from evolve.executor import Progress
 from evolve.grid import Grid
 from evolve.loader import Task, load_task
+from sandbox.levels import MIN_LEVEL
 
 __all__ = ["Finding", "Report", "Row", "check"]
 
 # The second run of a program should be another process's.
 MIN_SLOTS = 2
-# What stands in the reason of an evaluation whose grader raised.
-STUMBLED = "/task.py: grade"
+# What stands in the reason of an evaluation whose grader, or feed, raised.
+STUMBLED = ("/task.py: grade", "/task.py: feed")
 
 # Told of each program that was run: (done, total, its name).
 Watch = Callable[[int, int, str], None]
@@ -38,10 +39,14 @@ def check(
     name: str | Path,
     *,
     workers: int,
+    min_level: str = MIN_LEVEL,
     report: Progress | None = None,
     watch: Watch = lambda done, total, program: None,
 ) -> Report:
-    """Check a task by path or name; give what was found. Raises: WorldError."""
+    """Check a task by path or name, behind a wall of at least `min_level`; give what was found.
+
+    Raises: WorldError.
+    """
     try:
         task = load_task(name)
     except TaskError as fault:
@@ -49,7 +54,7 @@ def check(
     inspection = _Inspection(task, watch)
     try:
         inspection.findings += read_files(task)
-        asyncio.run(inspection.run(workers, report))
+        asyncio.run(inspection.run(workers, min_level, report))
     except TaskError as fault:
         # The task's own code fails: what was found until then stays.
         inspection.error("task.py", str(fault))
@@ -72,14 +77,17 @@ class _Inspection:
     def error(self, about: str, message: str) -> None:
         self.findings.append(error(about, message))
 
-    async def run(self, workers: int, report: Progress | None) -> None:
+    async def run(self, workers: int, min_level: str, report: Progress | None) -> None:
         """Run every program, and ask the grader about the task itself."""
         screened = {
             name: source
             for name, source in self.task.programs().items()
             if not self._refused(f"programs/{name}.py")
         }
-        async with assessing(self.task, workers=max(MIN_SLOTS, workers), report=report) as assessor:
+        slots = max(MIN_SLOTS, workers)
+        async with assessing(
+            self.task, workers=slots, min_level=min_level, report=report
+        ) as assessor:
             await self._instances(assessor)
             await all_of(self._program(assessor, *item) for item in screened.items())
             self.rows.sort(key=lambda row: -(row.fitness if row.fitness is not None else -math.inf))
@@ -134,7 +142,7 @@ class _Inspection:
                     "two runs gave different outputs: draw from `rng` only, and let instances() "
                     "give the same in every process",
                 )
-        elif STUMBLED in (reason := evaluation.reason or ""):
+        elif any(mark in (reason := evaluation.reason or "") for mark in STUMBLED):
             # The author's own programs are sound answers: what fails on them is the grader.
             if not any(finding.about == "task.py" for finding in self.findings):
                 self.error("task.py", reason)

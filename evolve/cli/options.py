@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from archive.store import Archive
 
+# What --operators may name, spelled out here since --help must not wait for what they import.
+OFFLINE_OPERATORS = ("perturb", "tune", "recombine", "insert")
+
 
 def complete_run(incomplete: str) -> list[str]:
     """Complete the name of a run, from the archive that commands use without --archive."""
@@ -54,9 +57,7 @@ Workers = Annotated[
 ]
 Hours = Annotated[
     float | None,
-    typer.Option(
-        "--hours", min=0.0, metavar="H", help="End after so many hours, resumes included."
-    ),
+    typer.Option("--hours", metavar="H", help="End after so many hours, resumes included."),
 ]
 Evaluations = Annotated[
     int | None,
@@ -66,8 +67,35 @@ Evaluations = Annotated[
 ]
 MinLevel = Annotated[
     str | None,
-    typer.Option("--min-level", metavar="LEVEL", help="Refuse to run behind a weaker wall."),
+    typer.Option(
+        "--min-level",
+        metavar="LEVEL",
+        help="Refuse to run behind a weaker wall: weak, container, landlock or strict. [landlock]",
+    ),
 ]
+
+
+def wall_level(told: str | None) -> str:
+    """Give the lowest level allowed, once it is known that this machine has it or a better one.
+
+    told: on the command line or with the run; the default of the wall unless told. Warns when
+    nothing better than `weak` is there. Raises: UsageError; SandboxError.
+    """
+    from rich.console import Console
+
+    from evolve.errors import UsageError
+    from sandbox.levels import LEVELS, MIN_LEVEL, choose
+
+    lowest = told or MIN_LEVEL
+    if lowest not in LEVELS:
+        raise UsageError(f"--min-level {lowest}: there are: {', '.join(LEVELS)}")
+    if choose("auto", lowest) == "weak":
+        Console(stderr=True, highlight=False).print(
+            "warning: programs run behind the level `weak`: they can read and write your files and "
+            "use the network. `evolve doctor` says what a better level needs",
+            soft_wrap=True,
+        )
+    return lowest
 
 
 def open_archive(place: str | None) -> Archive:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from evolve.cli.options import (
+    OFFLINE_OPERATORS,
     ArchivePlace,
     AsJson,
     Evaluations,
@@ -17,6 +18,7 @@ from evolve.cli.options import (
     complete_task,
     open_archive,
     show_json,
+    wall_level,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +52,10 @@ def run(
     ] = None,
     operators: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Operators to use. [all that work without a model]"),
+        typer.Option(
+            metavar="A,B",
+            help=f"Operators to use, of {', '.join(OFFLINE_OPERATORS)}. [all that the task offers]",
+        ),
     ] = None,
     origin: Annotated[
         str,
@@ -91,19 +96,20 @@ def run(
     from evolve.loader import load_task
 
     loaded = load_task(task, settings or ())
-    _check_level(min_level)
+    lowest = wall_level(min_level)
     if steps is None and evaluations is None and hours is None:
         steps = DEFAULT_STEPS
+    limits = RunLimits(steps, evaluations, hours)
     with Archive.open(archive_place(archive)) as opened:
         opened_run = open_run(
             loaded,
             archive=opened,
             rng_seed=rng_seed,
-            limits=RunLimits(steps, evaluations, hours),
+            limits=limits,
             name=name,
             operators=operators.split(",") if operators else None,
             initial=initial_programs(loaded, origin, opened),
-            min_level=min_level or "weak",
+            min_level=lowest,
         )
         _work(opened_run, workers, None, archive, as_json)
 
@@ -120,39 +126,43 @@ def resume(
     hours: Hours = None,
     workers: Workers = None,
     min_level: MinLevel = None,
+    replay: Annotated[
+        bool,
+        typer.Option(
+            "--replay", help="Do the told steps again in a new run, NAME-replay, and compare."
+        ),
+    ] = False,
     archive: ArchivePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Go on with a run, or give it more to do.
+    """Go on with a run, give it more to do, or prove it by doing it again.
 
     200 steps and then --steps 400 give the same run as 400 at once.
 
-    Example: evolve resume data_selection-1 --steps 400
-    """
-    from evolve.build import resume_run
-    from evolve.config import RunLimits
+    --replay takes what models answered, what drafts gave and what ran into a limit from the
+    journal, and makes no call. All programs are written, run and graded anew, even where the
+    archive knows them. The first step that differs is named, with exit code 1.
 
-    _check_level(min_level)
+    Example: evolve resume data_selection-1 --steps 400, or evolve resume data_selection-1 --replay
+    """
+    from evolve.build import replay_run, resume_run
+    from evolve.config import RunLimits
+    from evolve.errors import UsageError
+
+    told = RunLimits(steps, evaluations, hours).record()
+    if replay and told:
+        raise UsageError(
+            f"--replay does the steps that were told again: leave out --{', --'.join(told)}"
+        )
     with open_archive(archive) as opened:
         record = opened.run(run)
-        told = RunLimits(steps, evaluations, hours).record()
+        lowest = wall_level(min_level or record.settings["min_level"])
+        if replay:
+            _work(replay_run(record, archive=opened), workers, lowest, archive, as_json)
+            return
         # A limit that is not told again stands.
         limits = RunLimits(**{**record.limits, **told}) if told else None
-        _work(
-            resume_run(record, archive=opened, limits=limits), workers, min_level, archive, as_json
-        )
-
-
-def _check_level(level: str | None) -> None:
-    """Refuse a level that is unknown or not to be had here, before anything is written."""
-    from evolve.errors import UsageError
-    from sandbox.levels import LEVELS, choose
-
-    if level is None:
-        return
-    if level not in LEVELS:
-        raise UsageError(f"--min-level {level}: there are: {', '.join(LEVELS)}")
-    choose("auto", level)
+        _work(resume_run(record, archive=opened, limits=limits), workers, lowest, archive, as_json)
 
 
 def _work(
@@ -166,8 +176,10 @@ def _work(
 
     from archive.errors import ArchiveError
     from evolve.build import num_cores, search
+    from evolve.documents import replay_document, status_document
     from evolve.errors import WorldError
     from evolve.live import display
+    from evolve.replay import Differs, Replay
     from sandbox import SandboxError
 
     # The document of --json has standard output to itself.
@@ -188,10 +200,16 @@ def _work(
     except (WorldError, ArchiveError, SandboxError, OSError) as error:
         told = f"the {run.state.told} told steps are kept; `evolve resume {name}{where}` goes on"
         raise WorldError(f"{error}\n{told}") from error
+    except Differs as error:
+        if as_json:
+            show_json(replay_document(error.replay, error.difference))
+        raise
     if as_json:
-        from evolve.documents import status_document
-
-        show_json(status_document(run.archive, run.archive.run(name)))
+        show_json(
+            replay_document(run)
+            if isinstance(run, Replay)
+            else status_document(run.archive, run.archive.run(name))
+        )
     if reason == "interrupted":
         Console(stderr=True, highlight=False).print(
             f"interrupted: all {run.state.told} told steps are kept; "
@@ -207,7 +225,11 @@ def _work(
 
 def _farewell(run: Run, reason: str, where: str) -> list[str]:
     """Say how the run ended and what can be done with it."""
+    from evolve.replay import Replay
+
     name, state = run.record.name, run.state
+    if isinstance(run, Replay):
+        return [f"{name}: all {state.told} steps are the same as in {run.recording.run.name}"]
     hints = []
     if state.best:
         hints += [

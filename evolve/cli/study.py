@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from evolve.cli.options import ArchivePlace, AsJson, RunName, Workers, open_archive
+from evolve.cli.options import (
+    ArchivePlace,
+    AsJson,
+    MinLevel,
+    RunName,
+    Workers,
+    open_archive,
+    wall_level,
+)
+from evolve.cli.progress import progress
 
 if TYPE_CHECKING:
     from evolve.check import Report
@@ -24,8 +30,6 @@ PROGRAM_LETTERS = 8
 # A faulty task is wrong usage, like a wrong argument.
 FAULTY = 2
 NO_VALUE = "-"
-
-Told = Callable[[int, int, str], None]
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +54,7 @@ def verify(
     from evolve import verify as room
     from evolve.build import num_cores
 
-    with open_archive(archive) as opened, _progress() as told:
+    with open_archive(archive) as opened, progress() as told:
         result = room.verify(
             opened,
             opened.run(run),
@@ -83,7 +87,7 @@ def export(
     from evolve import export as room
     from evolve.build import num_cores
 
-    with open_archive(archive) as opened, _progress() as told:
+    with open_archive(archive) as opened, progress() as told:
         modules = room.export(
             opened, what, to, top=top, workers=workers or num_cores(), report=told
         )
@@ -99,6 +103,7 @@ def export(
 def check(
     task: Annotated[str, typer.Argument(metavar="TASK", help="A task's folder or name.")],
     workers: Workers = None,
+    min_level: MinLevel = None,
     as_json: AsJson = False,
 ) -> None:
     """Say everything that is wrong with a task. The hidden test is not opened.
@@ -110,8 +115,11 @@ def check(
     from evolve import check as room
     from evolve.build import num_cores
 
-    with _progress() as told:
-        report = room.check(task, workers=workers or num_cores(), report=told, watch=told)
+    lowest = wall_level(min_level)
+    with progress() as told:
+        report = room.check(
+            task, workers=workers or num_cores(), min_level=lowest, report=told, watch=told
+        )
     if as_json:
         typer.echo(json.dumps(report.json(), indent=1))
     else:
@@ -223,20 +231,3 @@ def _verdict(value: bool | None) -> str:
     if value is None:
         return NO_VALUE
     return "[green]yes[/green]" if value else "no"
-
-
-@contextmanager
-def _progress() -> Iterator[Told]:
-    """Show counted work on standard error: bars in a terminal, a line per piece elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda done, total, what: console.print(f"{done}/{total} {what}", markup=False)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("starting", total=None)
-
-        def told(done: int, total: int, what: str) -> None:
-            bars.update(bar, completed=done, total=total, description=what)
-
-        yield told

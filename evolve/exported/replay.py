@@ -34,7 +34,8 @@ def test_every_program_decides_as_it_did() -> None:
             if then is None:  # it failed on this probe when it was exported
                 continue
             entry = getattr(load(program["module"]), task["entry"])
-            now = answer(entry, probe["public"], probe["rng_seed"], task["rng"], call)
+            items = then["items"]
+            now = answer(entry, probe["public"], probe["rng_seed"], task["rng"], call, items)
             same = canonical(task["canonical"], now) == canonical(task["canonical"], then["value"])
             assert same, (
                 f"{program['module']} decides otherwise on {probe['name']}. Equal sources can: another "
@@ -45,14 +46,27 @@ def test_every_program_decides_as_it_did() -> None:
     assert compared > 0
 
 
-def answer(entry: Any, public: dict[str, Any], rng_seed: int, pass_rng: bool, call: Any) -> Any:
-    """Call a program as it was called behind the wall, with the same random numbers."""
+def answer(
+    entry: Any,
+    public: dict[str, Any],
+    rng_seed: int,
+    pass_rng: bool,
+    call: Any,
+    items: list[dict[str, Any]] | None,
+) -> Any:
+    """Call a program as it was called behind the wall, with the same random numbers.
+
+    items: of a stepwise task, each of which makes one call.
+    """
     random.seed(rng_seed)
     np.random.seed(rng_seed % 2**32)
     rng = np.random.Generator(np.random.PCG64(rng_seed))
     if call is not None:
         return call(entry, public, rng)
-    return entry(**public, **({"rng": rng} if pass_rng else {}))
+    given = {**public, "rng": rng} if pass_rng else public
+    if items is not None:
+        return [entry(**given, **item) for item in items]
+    return entry(**given)
 
 
 def load(name: str) -> ModuleType:

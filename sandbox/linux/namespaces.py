@@ -7,6 +7,7 @@ that enters has all capabilities inside and none outside.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import stat
@@ -39,6 +40,22 @@ _ROOT_OPTIONS = "mode=755,size=1m,nr_inodes=16384"  # empty files and folders to
 _SCRATCH_INODES = 1024
 _CAPABILITY_VERSION = 0x20080522
 
+# Below /proc/sys: what forbids namespaces, the value by which it does, and what a person can do.
+_SWITCHES = (
+    ("user/max_user_namespaces", "0", "`sysctl user.max_user_namespaces=10000` allows them"),
+    (
+        "kernel/unprivileged_userns_clone",
+        "0",
+        "`sysctl kernel.unprivileged_userns_clone=1` lets users have namespaces",
+    ),
+    (
+        "kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+        "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`, or an AppArmor profile of this "
+        "Python with the rule `userns,`, lets it have namespaces",
+    ),
+)
+
 
 def enter(paths: Sequence[str], scratch: str, scratch_bytes: int) -> None:
     """Enter user, mount, network, ipc and uts namespaces, as an ordinary user who owns nothing.
@@ -48,9 +65,9 @@ def enter(paths: Sequence[str], scratch: str, scratch_bytes: int) -> None:
     Open descriptors stay usable. Raises: OSError.
     """
     process.keep_proc()
-    if os.geteuid() == 0:
+    spare = _spare_id()
+    if os.geteuid() == 0 and spare is not None:
         # Root itself leaves, since some limits do not bind it.
-        spare = _spare_id()
         libc.call("unshare", _OWN_VIEW)
         _swap_root(paths, scratch, scratch_bytes, owner=spare)
         _become(spare)
@@ -58,6 +75,20 @@ def enter(paths: Sequence[str], scratch: str, scratch_bytes: int) -> None:
     else:
         _own_users(_OWN_VIEW)
         _swap_root(paths, scratch, scratch_bytes, owner=_INSIDE_ID)
+
+
+def obstacle(error: OSError) -> str:
+    """Say what most likely kept this process from entering, and what to change."""
+    if error.errno == errno.ENOSYS:
+        return "it needs Linux 5.12 or later"
+    for name, refusing, remedy in _SWITCHES:
+        if process.setting(name) == refusing:
+            return f"{name.replace('/', '.')} is {refusing}: {remedy}"
+    return (
+        "in a container, its profile most likely forbids namespaces: start it with "
+        "`--security-opt seccomp=unconfined --security-opt apparmor=unconfined --cap-add SYS_ADMIN`"
+        ", or use level landlock"
+    )
 
 
 def fork() -> int:
@@ -96,10 +127,10 @@ def _own_users(also: int) -> None:
     process.write_own("gid_map", f"{_INSIDE_ID} {group} 1")
 
 
-def _spare_id() -> int:
-    """Find a user that owns nothing."""
-    spare = _FIRST_SPARE_ID + os.getpid() % _SPARE_IDS
-    return spare if process.is_user(spare) else _HIGHEST_SMALL_ID
+def _spare_id() -> int | None:
+    """Find a user that owns nothing; None in a user namespace that has not so many."""
+    candidates = (_FIRST_SPARE_ID + os.getpid() % _SPARE_IDS, _HIGHEST_SMALL_ID)
+    return next(filter(process.is_user, candidates), None)
 
 
 def _become(user: int) -> None:

@@ -29,10 +29,11 @@ class Usage(NamedTuple):
 def end_with_parent(parent: int, number: signal.Signals) -> None:
     """Have this process receive a signal when the thread that started it ends.
 
-    parent: its process id; when it is gone already, this process ends at once.
+    parent: its process id; when it is gone already, this process ends at once. The first process
+    of a container sees no parent (0): there the end of its pipes must do.
     """
     libc.prctl(libc.PR_SET_PDEATHSIG, number)
-    if os.getppid() != parent:
+    if os.getppid() not in (parent, 0):
         os._exit(1)
 
 
@@ -102,6 +103,14 @@ def is_user(uid: int) -> bool:
     """Tell whether this user id exists here: in a container only some do."""
     extents = [tuple(map(int, line.split())) for line in _read("self/uid_map").splitlines()]
     return any(inside <= uid < inside + count for inside, _, count in extents)
+
+
+def setting(name: str) -> str | None:
+    """Give what a file below /proc/sys says; None where the kernel has no such setting."""
+    try:
+        return _read(f"sys/{name}").strip()
+    except OSError:
+        return None
 
 
 def write_own(name: str, text: str) -> None:

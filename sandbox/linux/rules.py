@@ -113,7 +113,7 @@ _BY_ARGUMENT = {
     "prlimit64": Rule(errno.EPERM, 0, (0,)),  # of itself
     **dict.fromkeys(
         ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo"),
-        Rule(errno.EPERM, 0, (OWN_PID,)),  # not 0 or below either, which are groups
+        Rule(errno.EPERM, 0, (OWN_PID,)),  # not 0 or below, which are groups; nor its own children
     ),
 }
 

@@ -11,8 +11,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sandbox.linux import libc
-from sandbox.linux import rules as r
-from sandbox.linux.rules import Rule
+from sandbox.linux.rules import (
+    ALL_BITS,
+    FIRST_UNKNOWN,
+    OWN_PID,
+    REFUSED,
+    UNKNOWN,
+    Rule,
+    rules,
+)
 from sandbox.linux.syscalls import AUDIT_ARCH, NUMBERS, number
 
 _SET_MODE_FILTER = 1
@@ -55,14 +62,14 @@ class _Step(NamedTuple):
     otherwise: int = 0
 
     def packed(self) -> _Instruction:
-        return _Instruction(self.code, self.then, self.otherwise, self.k & r.ALL_BITS)
+        return _Instruction(self.code, self.then, self.otherwise, self.k & ALL_BITS)
 
 
 class Filter:
     """A program but for the process id; made before the fork, since time is dear after it."""
 
     def __init__(self, steps: Sequence[_Step]) -> None:
-        places = [at for at, step in enumerate(steps) if step.k == r.OWN_PID]
+        places = [at for at, step in enumerate(steps) if step.k == OWN_PID]
         self._steps = (_Instruction * len(steps))(*[step.packed() for step in steps])
         self._ids = [self._steps[at] for at in places]  # each a view of its step
         self._header = _Program(len(steps), self._steps)
@@ -70,20 +77,22 @@ class Filter:
 
     def program(self, own_pid: int) -> bytes:
         """Give the program of a process. own_pid: its id as it sees it itself."""
-        for step in self._ids:
-            step.k = own_pid
+        self._fill_in(own_pid)
         return bytes(self._steps)
 
     def install(self, own_pid: int) -> None:
         """Bind this process and all that come from it, for ever. Raises: OSError."""
-        for step in self._ids:
-            step.k = own_pid
+        self._fill_in(own_pid)
         libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
         libc.syscall(*self._call)
 
+    def _fill_in(self, own_pid: int) -> None:
+        for step in self._ids:
+            step.k = own_pid
+
 
 def assemble(machine: str, *, tasks: bool, files: bool) -> Filter:
-    """Give the filter of `rules.rules`.
+    """Give the filter that says what `rules` says.
 
     machine: a key of AUDIT_ARCH. Calls of any other architecture kill the process, the 32-bit ones
     of the same processor included.
@@ -99,13 +108,13 @@ def assemble(machine: str, *, tasks: bool, files: bool) -> Filter:
             _Step(_JUMP_IF_AT_LEAST, _X32_BIT, otherwise=1),
             _Step(_RETURN, _RET_KILL_PROCESS),
         ]
-    return Filter(steps + _search(_ranges(r.rules(tasks=tasks, files=files), machine)))
+    return Filter(steps + _search(_ranges(rules(tasks=tasks, files=files), machine)))
 
 
-def _ranges(rules: dict[str, Rule], machine: str) -> list[tuple[int, Rule]]:
+def _ranges(chosen: dict[str, Rule], machine: str) -> list[tuple[int, Rule]]:
     """Give the first number of every run of calls with the same rule; the last has no end."""
-    answers = [r.REFUSED] * r.FIRST_UNKNOWN + [r.UNKNOWN]
-    for name, rule in rules.items():
+    answers = [REFUSED] * FIRST_UNKNOWN + [UNKNOWN]
+    for name, rule in chosen.items():
         number = NUMBERS[name][machine]
         if number is not None:
             answers[number] = rule
@@ -137,7 +146,7 @@ def _answer(rule: Rule) -> list[_Step]:
         return [refuse if rule.refusal else allow]
     met, not_met = (refuse, allow) if rule.unless else (allow, refuse)
     steps = [_Step(_LOAD, _ARGUMENTS_AT + rule.argument * _ARGUMENT_BYTES)]
-    if rule.mask != r.ALL_BITS:
+    if rule.mask != ALL_BITS:
         steps.append(_Step(_AND, rule.mask))
     tests = len(rule.values)
     steps += [_Step(_JUMP_IF_EQUAL, v, then=tests - at) for at, v in enumerate(rule.values)]

@@ -218,6 +218,22 @@ def test_the_evaluation_that_stands_is_served_to_every_run(archive: Archive) -> 
     assert queries.find_evaluation(archive, **(BLOCK | {"block": 1}), program="p0") is None
 
 
+def test_what_was_found_behind_a_weaker_wall_is_served_only_where_that_is_allowed(
+    archive: Archive, run: RunRecord
+) -> None:
+    with archive.write(run) as journal:
+        weak = journal.evaluated(None, evaluation(level="weak", fitness=0.9), graded=False)
+        assert queries.find_evaluation(archive, **BLOCK, program="p0", levels=("strict",)) is None
+        assert (
+            queries.find_digest(archive, **BLOCK, outputs_digest="d0", levels=("strict",)) is None
+        )
+        strict = journal.evaluated(None, evaluation(level="strict", fitness=0.5), graded=False)
+    assert strict.fitness == 0.5
+    for levels, found in (("strict",), strict), (("weak", "strict"), weak), (None, weak):
+        assert queries.find_evaluation(archive, **BLOCK, program="p0", levels=levels) == found
+        assert queries.find_digest(archive, **BLOCK, outputs_digest="d0", levels=levels) == found
+
+
 def test_quality_is_kept_to_ten_significant_digits(archive: Archive, run: RunRecord) -> None:
     third = evaluation(fitness=1 / 3, se=2e-9 / 3, scores={"a": 1e9 / 3}, measures={"m": 2 / 3})
     with archive.write(run) as journal:

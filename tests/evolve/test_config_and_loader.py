@@ -1,11 +1,12 @@
 """Tasks and settings: found by name or path, and every mistake is named."""
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from evolve.config import parse_settings
+from evolve.config import RunLimits, parse_settings
 from evolve.errors import TaskError, UsageError
 from evolve.loader import find_task, load_task, shipped_tasks
 from evolve.spec import read_spec
@@ -51,11 +52,16 @@ def test_settings_keep_the_types_of_their_defaults():
     [
         ("items=many", "must be a whole number"),
         ("noise=loud", "must be a number"),
-        ("itmes=3", "no such setting. Task toy has: items"),
+        ("itmes=3", r"no such setting; did you mean items\? Task toy has: items"),
         ("items", "write it as key=value"),
-        ("search.lookahead=0", "search.lookahead: Input should be greater"),
-        ("search.lokahead=3", "There are: search.order, search.lookahead"),
-        ("model.price=3", "no such setting"),
+        ("search.lookahead=0", "--set search.lookahead=0: must be 1 or more"),
+        ("search.lookahead=9999", "--set search.lookahead=9999: must be 4096 or less"),
+        ("search.depth=deep", "--set search.depth=deep: must be a whole number"),
+        ("search.parents=best", "must be 'rank', 'uniform', 'weighted' or 'initial'"),
+        ("search.lokahead=3", r"did you mean search.lookahead\?.* has: search.order"),
+        ("lookahead=3", r"did you mean search.lookahead\?"),
+        ("search.noize=3", r"did you mean noise\?"),
+        ("model.price=3", r"no such setting\. Task toy has"),
     ],
 )
 def test_a_wrong_setting_says_what_there_is(pair, message):
@@ -64,25 +70,47 @@ def test_a_wrong_setting_says_what_there_is(pair, message):
 
 
 @pytest.mark.parametrize(
+    "limits", [{"steps": 0}, {"evaluations": -1}, {"hours": 0.0}, {"hours": float("nan")}]
+)
+def test_a_limit_that_ends_a_run_before_it_begins_is_refused(limits):
+    with pytest.raises(UsageError, match="a limit is a number above 0"):
+        RunLimits(**limits)
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         (
             "range = [0.0, 2.0]",
             "range = [5.0, 1.0]",
-            r"measures\[0\].range: .*write the lower bound first",
+            r"measures\[0\]\.range = \[5\.0, 1\.0\]: write the lower bound first",
         ),
-        ("bins = 5", "bins = 0", r"measures\[0\].bins"),
-        ('name = "lean"', 'name = "spread"', "the name 'spread' stands twice"),
-        ("rng = true", "rng = true\ncolour = 3", "colour: Extra inputs"),
-        ('canonical = "float:40"', 'canonical = "fuzzy"', "canonical"),
+        ("range = [0.0, 2.0]", "range = [0.0]", r"range: must be two numbers, \[lower, upper\]"),
+        ("range = [0.0, 2.0]", 'range = ["a", 2.0]', r"range\[0\] = 'a': must be a number"),
+        ("bins = 5", "bins = 0", r"measures\[0\]\.bins = 0: must be a whole number from 1 to 100"),
+        ("bins = 5", "", r"measures\[0\]\.bins: is missing; write a whole number"),
+        ('name = "lean"', 'name = "spread"', "toml: measures: the name 'spread' stands twice"),
+        ('entry = "weigh"', "", "toml: entry: is missing; write in quotes, the function"),
+        ("rng = true", "rng = true\ncolour = 3", "colour: no such key; there are: name, about"),
+        ("rng = true", "rng = true\nprobe = 3", r"probe: no such key; did you mean probes\?"),
+        ("rng = true", "rng = true\ncpu_s = 3", r"cpu_s: no such key; did you mean limits.cpu_s\?"),
+        ("cpu_s = 2.0", "cpu = 2.0", r"limits\.cpu: no such key; did you mean cpu_s\?"),
+        ("cpu_s = 2.0", "cpu_s = 0", r"limits\.cpu_s = 0: must be more than 0"),
+        ("rng = true", 'rng = "maybe"', "rng = 'maybe': must be true or false"),
+        ("rng = true", 'imports = "numpy"', "imports = 'numpy': must be a list"),
+        ('canonical = "float:40"', 'canonical = "fuzzy"', "'fuzzy': must be exact, set, ranking"),
+        ("items = 48", "items = [48]", "items must be a number, a text in quotes, or true"),
         ("rng = true", "rng = ", "not TOML"),
     ],
 )
-def test_a_wrong_task_toml_names_the_key(toy, old, new, message):
+def test_a_wrong_task_toml_names_the_key_and_what_it_must_be(toy, old, new, message):
     path = toy / "task.toml"
     path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(TaskError, match=message):
+    with pytest.raises(TaskError, match=message) as raised:
         load_task(toy)
+    # One key is wrong and one line says so, in words of ours.
+    assert len(str(raised.value).splitlines()) == 1
+    assert not re.search("Input should|Field required|Extra inputs|Value error", str(raised.value))
 
 
 def test_the_digest_covers_what_decides_a_grade_and_nothing_else(toy):

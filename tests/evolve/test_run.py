@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -135,6 +136,36 @@ def test_a_duplicate_by_syntax_or_by_outputs_takes_no_cell_and_says_what_it_equa
     assert (steps[1].cell, steps[2].cell) == (None, None)
     assert run.state.evaluations == 2
     run.close("interrupted")
+
+
+def test_a_tell_whose_commit_failed_is_told_again_as_if_nothing_had_been(
+    archive, tmp_path, monkeypatch
+):
+    def work(run, before_tell=lambda: None):
+        while (assignment := run.ask()) is not None:
+            text = program(assignment.n % 9)
+            before_tell()
+            try:
+                run.tell(assignment, text, evaluation(text))
+            except OSError:
+                monkeypatch.undo()
+                run.tell_ready()
+        run.close("steps")
+        return run
+
+    def fill_the_disk():
+        def fail(*_, **__):
+            raise OSError("no space left on device")
+
+        monkeypatch.setattr(disturbed.journal, "tell", fail)
+
+    disturbed = start(archive, steps=20)
+    work(disturbed, fill_the_disk)
+    with Archive.open(tmp_path / "undisturbed.db") as other:
+        smooth = work(start(other, steps=20))
+        assert told(archive, disturbed) == told(other, smooth)
+    assert disturbed.state == replace(smooth.state, history=disturbed.state.history)
+    assert [entry.step.n for entry in disturbed.state.history.entries] == list(range(20))
 
 
 def test_evaluations_end_a_run_as_they_are_told(archive):

@@ -69,6 +69,18 @@ def test_a_state_is_told_once():
         tell(state, *finished(1), 5)
 
 
+def test_telling_the_very_same_again_gives_the_same_verdict_and_one_entry():
+    before = tell(State(Grid(MEASURES)), *finished(0), 5).state
+    finished_step = finished(1, 2.0, parents=(0,))
+    first, again = (tell(before, *finished_step, 5) for _ in range(2))
+    assert again == first
+    assert [entry.step.n for entry in before.history.entries] == [0, 1]
+    assert (again.state.num_children(0), again.state.tuned(0)) == (1, (True,))
+    assert tell(again.state, *finished(2), 5).state.told == 3
+    with pytest.raises(ValueError, match="not after the last tell"):
+        tell(before, *finished_step, 5)
+
+
 def test_a_time_out_has_no_evaluation_and_keeps_its_reason():
     step = Step(0, 0, Kind.INITIAL, "initial", program="p", source="x",
                 ran={"status": "timeout", "reason": "cpu_s: 3 s used, bound 2 s"})  # fmt: skip

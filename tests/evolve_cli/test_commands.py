@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
+import evolve as package
+from evolve.cli.options import OFFLINE_OPERATORS
+from evolve.operators import OFFLINE
+
 TOY = Path(__file__).resolve().parents[1] / "tasks/toy"
 STATUS_KEYS = {
     "run", "name", "task", "state", "rng_seed", "lookahead", "order", "level", "steps",
-    "steps_by_kind", "evaluations", "gradings", "statuses", "duplicates", "best_fitness",
-    "num_elites", "coverage", "qd_score", "norm_qd_score", "usd", "tokens", "seconds",
+    "steps_by_kind", "evaluations", "gradings", "statuses", "near_limits", "duplicates",
+    "best_fitness", "num_elites", "coverage", "qd_score", "norm_qd_score", "usd", "tokens", "seconds",
 }  # fmt: skip
 STATUSES = {"ok", "duplicate", "invalid", "crashed", "timeout", "over_limit", "unwritten"}
 ELITE_KEYS = {
@@ -29,6 +33,16 @@ SHOW_KEYS = {
 }  # fmt: skip
 RUN_KEYS = {"run", "name", "task", "state", "steps", "best_fitness", "started", "seconds", "usd"}
 TASK_KEYS = {"task", "path", "family", "seconds_per_evaluation", "published"}
+
+# Holds 360 MB at once, of 512 that the toy allows.
+HUNGRY = """
+import numpy as np
+
+
+def weigh(features, k, rng):
+    return features[:, 1] + 0 * np.ones(45 * 2**20).sum()
+"""
+QUICK = "def weigh(features, k, rng):\n    return features[:, 0]\n"
 
 
 def test_status_has_the_keys_that_scripts_rely_on(looking):
@@ -97,11 +111,20 @@ def test_every_view_prints_something_that_fits_80_columns(looking):
         (["run"], "Missing argument"),
         (["run", "no_such_task"], "no such task"),
         (["run", TOY, "--steps", "0"], "--steps"),
+        (["run", TOY, "--hours", "0"], "hours 0: a limit is a number above 0"),
+        (["run", TOY, "--hours", "-1"], "hours -1: a limit is a number above 0"),
+        (["resume", "toy-1", "--hours", "0"], "hours 0: a limit is a number above 0"),
         (["run", TOY, "--set", "itmes=9"], "items (default 48)"),
+        (["run", TOY, "--set", "itmes=9"], "did you mean items?"),
         (["run", TOY, "--set", "items=many"], "must be a whole number"),
         (["run", TOY, "--operators", "perturbe"], "perturb"),
         (["run", TOY, "--from", "nowhere.py"], "nowhere.py"),
-        (["run", TOY, "--from", "toy-7"], "did you mean toy-1"),
+        (["run", TOY, "--from", "toy-7"], "did you mean toy-1?"),
+        (["run", TOY, "--from", "publishd"], "did you mean published?"),
+        (["run", TOY, "--from", "trival"], "did you mean trivial?"),
+        (["run", TOY, "--from", "elsewhere"], "the latest run is toy-1"),
+        (["run", TOY, "--from", f"{TOY}/programs/trival.py"], "programs/trivial.py?"),
+        (["run", TOY, "--from", f"{TOY}/programms"], f"did you mean {TOY}/programs?"),
         (["run", TOY, "--name", "toy-1"], "choose another name"),
         (["run", TOY, "--min-level", "steel"], "landlock"),
         (["status", "toy-7"], "did you mean toy-1"),
@@ -114,6 +137,12 @@ def test_every_view_prints_something_that_fits_80_columns(looking):
 def test_wrong_usage_ends_with_2_and_says_what_there_is(looking, arguments, says):
     assert says in looking(*arguments, expect=2).stderr
     assert len(looking.json("runs")) == 1
+
+
+def test_a_misspelt_folder_is_recognised(looking):
+    (Path.cwd() / "found_programs").mkdir(exist_ok=True)
+    said = looking("run", TOY, "--from", "found_program", expect=2).stderr
+    assert "did you mean found_programs?" in said
 
 
 def test_a_folder_where_nothing_can_be_written_ends_with_1(evolve):
@@ -135,6 +164,31 @@ def test_help_waits_for_nothing_heavy(evolve):
     )
     assert "resume" in helped.stdout
     assert not {"torch", "sqlalchemy", "ray", "numpy"}.intersection(helped.stderr.split())
+
+
+def test_version_is_that_of_the_package(looking):
+    assert looking("--version").stdout == f"evolve {package.__version__}\n"
+
+
+def test_help_of_run_names_the_operators_that_there_are(looking):
+    assert tuple(OFFLINE) == OFFLINE_OPERATORS
+    said = " ".join(looking("run", "--help").stdout.split())
+    assert ", ".join(OFFLINE) in said
+
+
+@pytest.mark.slow
+def test_programs_that_came_near_a_limit_are_counted_but_not_those_served(evolve):
+    initial = evolve.folder / "initial"
+    initial.mkdir()
+    (initial / "hungry.py").write_text(HUNGRY)
+    (initial / "quick.py").write_text(QUICK)
+    arguments = ["run", TOY, "--from", "initial", "--steps", 2, "--set", "grade_ms=0"]
+    first, again = evolve.json(*arguments), evolve.json(*arguments)
+    assert first["statuses"]["ok"] == again["statuses"]["ok"] == 2
+    assert (first["near_limits"], again["near_limits"]) == (1, 0)
+    near = "1 used more than half of a limit"
+    assert near in evolve("status", "toy-1").stdout
+    assert near not in evolve("status", "toy-2").stdout
 
 
 @pytest.mark.parametrize("command", ["run", "resume", "runs", "status", "elites", "map", "show",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import event, text
+from sqlalchemy.exc import IntegrityError
 
 import archive as package
-from archive import locks, queries, schema
+from archive import database, locks, queries, schema
 from archive.errors import ArchiveError
-from archive.records import Kind, Step, TaskRecord
+from archive.records import Evaluation, Kind, Status, Step, TaskRecord
 from archive.store import Archive
+
+WRONG_REFERENCE = "UPDATE steps SET evaluation = 77"
 
 
 def new_run(archive: Archive) -> Any:
@@ -143,6 +147,26 @@ def test_the_migrations_make_the_schema_and_its_version_is_their_newest(archive_
     with Archive.open(archive_url) as archive, archive.database.engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, schema.metadata) == []
+
+
+def test_an_archive_of_the_first_schema_is_brought_up_to_date_with_all_it_holds(
+    archive_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Evaluation("digest", "py3.11", "train", 0, "p0", Status.OK, level="weak")
+    with monkeypatch.context() as then:
+        then.setattr(database, "VERSION", "evolve_0001")
+        with Archive.open(archive_url) as archive:
+            run = new_run(archive)
+            with archive.write(run) as journal:
+                journal.ask([Step(0, 0, Kind.INITIAL, "initial")])
+                kept = journal.evaluated(0, found, graded=True)
+    with Archive.open(archive_url) as archive, archive.write(archive.run()) as journal:
+        assert archive.run().name == run.name
+        assert next(queries.steps(archive, run.id)).evaluation == kept.id
+        assert journal.evaluated(None, found, graded=False) == kept
+        assert journal.evaluated(None, replace(found, level="strict"), graded=False) != kept
+        with pytest.raises(IntegrityError):  # what refers to nothing is refused as before
+            archive.database.write("wrong", lambda c: c.execute(text(WRONG_REFERENCE)))
 
 
 def test_closing_one_run_lets_go_of_no_other(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from sandbox import wire
 
 FUZZ_EXAMPLES = 500
+MUTATED_TREES, FRAMES_PER_TREE = 400, 250  # 100,000 frames
 CAP = 1 << 16  # bytes that the fuzzed decoder may take
 OVERHEAD = 1 << 20  # bytes for objects of the header, which is bounded too
 
@@ -212,6 +213,22 @@ def test_damaged_frames_are_refused_or_read_and_nothing_worse(tree, data):
     cut = data.draw(st.integers(0, len(raw)))
     harmless(bytes(raw))
     harmless(bytes(raw[:cut]))
+
+
+@given(trees, st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=MUTATED_TREES, suppress_health_check=list(HealthCheck))
+def test_a_hundred_thousand_damaged_frames_are_refused_or_read_and_nothing_worse(tree, rng_seed):
+    rng = np.random.default_rng(rng_seed)
+    whole = np.frombuffer(frame(tree), np.uint8)
+    tracemalloc.start()
+    for _ in range(FRAMES_PER_TREE):
+        raw = whole.copy()
+        places = rng.integers(0, min(len(raw), 256), size=rng.integers(1, 4))
+        raw[places] = rng.integers(0, 256, size=len(places))
+        harmless(raw[: rng.integers(0, len(raw) + 1)] if rng.random() < 0.2 else raw)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < CAP + OVERHEAD
 
 
 json_like = st.recursive(

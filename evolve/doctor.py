@@ -1,0 +1,176 @@
+"""What this machine can enforce, and a live proof of it: the document of `evolve doctor`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from evolve.config import archive_place
+from evolve.errors import UsageError
+from sandbox import SandboxError
+from sandbox.kernel import kernel
+from sandbox.levels import LEVELS, MIN_LEVEL, Level, choose, survey
+
+Document = dict[str, Any]
+# Done, of how many, and what was done last.
+Told = Callable[[int, int, str], None]
+
+# Environment variables in which keys of model services are usually kept.
+KEY_VARIABLES = (
+    "ANTHROPIC_API_KEY",
+    "AZURE_OPENAI_API_KEY",
+    "COHERE_API_KEY",
+    "DEEPSEEK_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GROQ_API_KEY",
+    "HF_TOKEN",
+    "MISTRAL_API_KEY",
+    "OPENAI_API_KEY",
+    "OPENROUTER_API_KEY",
+    "TOGETHER_API_KEY",
+    "XAI_API_KEY",
+)
+PACKAGES = ("numpy", "torch")
+CONTROL = "control"
+
+# Present where a GPU's driver is; without one of them torch is not asked, which takes a second.
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
+_GPU_QUESTION = (
+    "import torch; print(torch.cuda.get_device_name(0) if torch.cuda.is_available() else '')"
+)
+_GPU_PATIENCE_S = 30.0  # torch from a slow disk; usually two seconds
+
+
+def examine(
+    level: str = "auto",
+    *,
+    quick: bool = True,
+    archive: str | None = None,
+    told: Told | None = None,
+) -> Document:
+    """Find out what this machine can enforce, and attack it.
+
+    level: the one to prove; "auto" for the one that a run would use. quick: a dozen attacks, about
+    a second; else the whole suite, minutes. told: hears of every attack made.
+    Raises: UsageError for an unknown level.
+    """
+    with _gpu_question() as gpu:
+        found = survey()
+        chosen, why = _choose(level)
+        proof = list(prove(chosen, quick, told)) if chosen else []
+        return {
+            "level": chosen,
+            "why": why,
+            "min_level": MIN_LEVEL,
+            "levels": {name: found[name]._asdict() for name in LEVELS},
+            "kernel": kernel()._asdict(),
+            "python": platform.python_version(),
+            "packages": {name: _version(name) for name in PACKAGES},
+            "gpu": gpu(),
+            "keys": [name for name in KEY_VARIABLES if os.environ.get(name)],
+            "archive": _without_password(archive_place(archive)),
+            "proof": proof,
+            "held": bool(proof) and all(line["held"] for line in proof),
+        }
+
+
+def prove(level: Level, quick: bool, told: Told | None = None) -> Iterator[Document]:
+    """Run the positive control and then attacks against a level; give a line of each.
+
+    Attacks that the level does not promise to hold are left out.
+    """
+    from sandbox.attack import attacks
+    from sandbox.proof import prove
+
+    chosen = [attack for attack in attacks(quick=quick) if attack.promised_at(level)]
+    done = 0
+    try:
+        for finding in prove(level, chosen):
+            if not done:
+                # Both came before: no attack is made where an honest program fails.
+                yield _line(CONTROL, "an honest program runs and gives its value", True, "ok")
+            done += 1
+            if told is not None:
+                told(done, len(chosen), finding.attack.name)
+            yield _line(finding.attack.name, finding.attack.title, finding.held, finding.said)
+    except SandboxError as error:
+        yield _line(CONTROL, "an honest program runs and gives its value", False, str(error))
+
+
+def _line(attack: str, title: str, held: bool, said: str) -> Document:
+    family = attack.partition("/")[0]
+    return {"attack": attack, "family": family, "title": title, "held": held, "said": said}
+
+
+def _choose(level: str) -> tuple[Level | None, str]:
+    """Give the level to use, and why not a better one; no level, and why, when none can be had."""
+    if level not in ("auto", *LEVELS):
+        raise UsageError(f"--level {level}: there are: auto, {', '.join(LEVELS)}")
+    try:
+        chosen = choose(level)
+    except SandboxError as error:
+        return None, str(error)
+    if level != "auto":
+        return chosen, "as --level says"
+    found = survey()
+    better = [f"{name}: {found[name].reason}" for name in LEVELS[LEVELS.index(chosen) + 1 :]]
+    return chosen, "; ".join(better) or "there is no better one"
+
+
+@contextmanager
+def _gpu_question() -> Iterator[Callable[[], str | None]]:
+    """Ask for the GPU's name in a process of its own; the answer is waited for when it is needed.
+
+    CUDA must not be touched here, and torch takes a second to load.
+    """
+    if not any(map(os.path.exists, _GPU_DEVICES)) or importlib.util.find_spec("torch") is None:
+        yield lambda: None
+        return
+    with subprocess.Popen(
+        [sys.executable, "-c", _GPU_QUESTION],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+    ) as process:
+
+        def answer() -> str | None:
+            with suppress(subprocess.TimeoutExpired):
+                said, _ = process.communicate(timeout=_GPU_PATIENCE_S)
+                return said.strip() or None
+            return None
+
+        try:
+            yield answer
+        finally:
+            process.kill()
+
+
+def _version(package: str) -> str | None:
+    """Give the version of a package, which is not loaded; None when it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _without_password(place: str) -> str:
+    """Give an archive's place as it may be shown."""
+    if "://" not in place:
+        return str(Path(place).expanduser())
+    parts = urlsplit(place)
+    _, at, host = parts.netloc.rpartition("@")
+    user = f"{parts.username or ''}{':***' if parts.password else ''}"
+    # A password may also stand among the parameters.
+    return parts._replace(netloc=f"{user}{at}{host}", query="").geturl()
