@@ -12,12 +12,22 @@ It knows nothing of evolution and can be used by itself:
     outcome.value    # what `main(x=array)` returned: arrays and plain values only
     outcome.reason   # why it is not ok, for a person: what, where, how much, which bound
 
+Where the future must stay hidden, a feed gives the items one by one from this side of the wall:
+
+    def feed():                            # main(x=array, size=...) is called once per item
+        total = 0.0
+        for size in sizes:
+            total += yield {"size": size}  # what the call returned
+        return total                       # outcome.value
+
+    outcome = box.run(job, feed)
+
 A candidate that misbehaves is a status. `SandboxError` means that the world is broken: a module
 that cannot be preloaded, a machine that cannot enforce the level, a warm process that keeps dying.
 
-What each level promises stands in `sandbox.levels`. At level `weak`, the only one built so far,
-a candidate is bounded in time, memory and output and cannot reach the next candidate, but it can
-read and write the files of the user who started it and use the network.
+What each level promises stands in `sandbox.levels`, and in docs/security.md against whom. At level
+`weak`, which is used only when it is asked for, a candidate can read and write the files of the
+user who started it and use the network.
 
 `import sandbox` is cheap: numpy is loaded with the first use of `Sandbox`.
 """

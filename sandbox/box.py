@@ -6,44 +6,29 @@ the kernel ends the warm process when the thread that started it ends.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, NamedTuple, Self
+from typing import Any, Self
 
-from sandbox import start, wire
+from sandbox import stepwise, wire
+from sandbox.asking import Fault, Feeding, Reply, WarmDied, WarmProcess
 from sandbox.job import MB, Job, Limits, Outcome, SandboxError, Status
 from sandbox.levels import Level, choose
-from sandbox.walls import Wall, wall
+from sandbox.walls import wall
 
 _RESTARTS = 2  # times that one job may find the warm process dead before the world is called broken
 _START_S = 120.0  # to import what is preloaded, on a slow disk
 _GRACE_S = 60.0  # beyond the wall limit, before a silent warm process is called broken
-_CLOSE_S = 5.0  # to end by itself when its pipe is closed
 _STATUSES: tuple[Status, ...] = ("ok", "invalid", "crashed", "over_limit")  # that a report may say
 _MAX_REASON = 4000  # characters
 
 
 class _KeepsDying(SandboxError):
     """Each warm process that was given this request has died over it."""
-
-
-class _WarmDied(Exception):
-    """The warm process ended by itself, or was ended by someone."""
-
-
-class _Process(NamedTuple):
-    """A running warm process. errors: what it wrote to standard error."""
-
-    popen: subprocess.Popen[bytes]
-    requests: int
-    replies: int
-    errors: IO[bytes]
 
 
 class Sandbox:
@@ -68,7 +53,7 @@ class Sandbox:
         self._preload = list(preload)
         self._harness = harness
         self._inputs: list[dict[str, Any]] = []
-        self._process: _Process | None = None
+        self._process: WarmProcess | None = None
         self._closed = False
         self._scratch = tempfile.mkdtemp(prefix="sandbox-")
 
@@ -113,24 +98,35 @@ class Sandbox:
             return
         more = {name: dict(tree) for name, tree in inputs.items()}
         try:
-            self._ask_alive({"inputs": more}, _START_S)
+            frame = wire.encode({"inputs": more})
         except wire.WireError as error:
             raise SandboxError(f"inputs: {error}") from error
+        self._ask_alive(frame, _START_S)
         self._inputs.append(more)
 
-    def run(self, job: Job) -> Outcome:
+    def run(self, job: Job, feed: stepwise.Feed | None = None) -> Outcome:
         """Run one candidate to its end.
 
-        Raises: SandboxError when the world is broken, or there is no such input.
+        feed: makes the job a stepwise one. It is called to start a generator that runs here, out
+        of the candidate's reach: each dict that it yields completes the arguments of one call of
+        the entry point, it is sent the answer, and what it returns is the value of the Outcome
+        (the candidate's, where the job observes). The time that it takes counts as wall time of
+        the candidate.
+        Raises: SandboxError when the world is broken, or there is no such input; and whatever the
+        feed raises, after the candidate's end.
         """
         if not self._knows(job.input):
             raise SandboxError(f"no input named {job.input!r} is preloaded: use add_inputs")
+        if feed is not None and self._harness is not None:
+            raise SandboxError("a harness calls the candidate itself: it cannot be fed stepwise")
         try:
             job.source.encode()
         except UnicodeEncodeError:
             return Outcome("invalid", None, "the source is not text", "", 0.0, 0.0, 0, self.level)
+        frame = wire.encode({"job": asdict(job), "fed": feed is not None})
+        feeding = feed and Feeding(feed, {"rng", *self._input(job.input)})
         try:
-            facts, report = self._ask_alive({"job": asdict(job)}, self.limits.wall_s + _GRACE_S)
+            facts, report, fed = self._ask_alive(frame, self.limits.wall_s + _GRACE_S, feeding)
         except _KeepsDying as error:
             # The world is asked first: where a warm process stands without this candidate, the
             # world is whole. Whether the candidate or the machine's lack of memory ended the
@@ -139,6 +135,8 @@ class Sandbox:
             return Outcome("over_limit", None, str(error), "", 0.0, 0.0, 0, self.level)
         told = facts["verdict"]
         status, reason, value = (*told, None) if told else _verdict(report, self.limits)
+        if fed is not None:
+            status, reason, value = _stepwise(status, reason, value, fed, job)
         return Outcome(
             status=status,
             value=value,
@@ -170,25 +168,31 @@ class Sandbox:
     def _knows(self, name: str) -> bool:
         return any(name in inputs for inputs in self._inputs)
 
-    def _ask_alive(self, request: dict[str, Any], timeout_s: float) -> tuple[Any, memoryview]:
+    def _input(self, name: str) -> dict[str, Any]:
+        return next(inputs[name] for inputs in self._inputs if name in inputs)
+
+    def _ask_alive(
+        self, frame: list[wire.Buffer], timeout_s: float, feeding: Feeding | None = None
+    ) -> Reply:
         """Ask the warm process, starting it again when it is dead."""
         if self._closed:
             raise SandboxError("this sandbox is closed: open another one")
         for _ in range(1 + _RESTARTS):
             try:
-                return _ask(self._process or self._start(), request, timeout_s)
-            except _WarmDied as error:
+                process = self._process or self._start()
+                return process.ask(frame, timeout_s, feeding)
+            except WarmDied as error:
                 died = error
                 self._abandon()
-            except (SandboxError, wire.WireError):
-                raise  # it said so itself, or was asked nothing: it still serves
-            except BaseException:  # interrupted between question and answer
+            except Fault:
+                raise  # it said so itself: it still serves
+            except BaseException:  # interrupted between question and answer, or by the feed
                 self._abandon()
                 raise
         times = 1 + _RESTARTS
         raise _KeepsDying(f"the warm process died {times} of {times} times with it: {died}")
 
-    def _start(self) -> _Process:
+    def _start(self) -> WarmProcess:
         """Start a warm process and give it everything that is preloaded."""
         setting: dict[str, Any] = {
             "level": self.level,
@@ -196,14 +200,13 @@ class Sandbox:
             "harness": self._harness,
             "limits": asdict(self.limits),
             "scratch": self._scratch,
-            "own_path": start.own_path(),
         }
         Path(self._scratch).mkdir(mode=0o700, exist_ok=True)
-        self._process = process = _spawn(wall(self.level), self._scratch)
+        self._process = process = WarmProcess(wall(self.level), self._scratch, self.limits)
         try:
             for request in (setting, *({"inputs": inputs} for inputs in self._inputs)):
-                _ask(process, request, _START_S)
-        except _WarmDied as error:
+                process.ask(wire.encode(request), _START_S)
+        except WarmDied as error:
             self._abandon()
             raise SandboxError(f"the warm process does not start: {error}") from error
         except BaseException:
@@ -214,72 +217,7 @@ class Sandbox:
     def _abandon(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            _end(process)
-
-
-def _spawn(level: Wall, scratch: str) -> _Process:
-    """Start the warm process with nothing inherited but two pipes and a file for its errors."""
-    python = start.command("sandbox.warm", str(os.getpid()))
-    errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-    try:
-        popen = subprocess.Popen(
-            level.command(python),
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            cwd=scratch,
-            env=start.environment(scratch),
-            start_new_session=True,
-        )
-    except OSError as error:
-        errors.close()
-        raise SandboxError(f"the warm process does not start: {error}") from error
-    assert popen.stdin is not None
-    assert popen.stdout is not None
-    requests, replies = popen.stdin.fileno(), popen.stdout.fileno()
-    wire.widen(requests)
-    wire.widen(replies)
-    return _Process(popen, requests, replies, errors)
-
-
-def _ask(process: _Process, request: dict[str, Any], timeout_s: float) -> tuple[Any, memoryview]:
-    """Send a request; give the reply and the raw report that follows it.
-
-    Raises: _WarmDied; SandboxError when it answers with a fault; WireError when the request
-    cannot be sent at all.
-    """
-    frame = wire.encode(request)
-    try:
-        wire.write_all(process.requests, frame)
-        reply = wire.receive(process.replies, timeout_s=timeout_s)
-        report = wire.receive_raw(process.replies, reply.get("report", 0), timeout_s)
-    except (wire.WireError, BrokenPipeError) as error:
-        raise _WarmDied(f"{error}; {_last_words(process)}") from error
-    if "fault" in reply:
-        raise SandboxError(reply["fault"])
-    return reply, report
-
-
-def _last_words(process: _Process) -> str:
-    """Give the end of what the warm process wrote to standard error."""
-    process.errors.seek(0)
-    return (
-        process.errors.read()[-_MAX_REASON:].decode(errors="replace").strip() or "it said nothing"
-    )
-
-
-def _end(process: _Process) -> None:
-    """Hang up, so that the warm process ends what it runs and itself; kill it if it does not."""
-    for pipe in (process.popen.stdin, process.popen.stdout):
-        if pipe is not None:
-            pipe.close()
-    try:
-        process.popen.wait(_CLOSE_S)
-    except subprocess.TimeoutExpired:
-        process.popen.kill()
-        process.popen.wait()
-    process.errors.close()
+            process.end()
 
 
 def _verdict(report: memoryview, limits: Limits) -> tuple[Status, str, Any]:
@@ -293,3 +231,16 @@ def _verdict(report: memoryview, limits: Limits) -> tuple[Status, str, Any]:
     if said["kind"] not in _STATUSES or type(said["reason"]) is not str:
         return "crashed", "the result is a frame that no candidate should write", None
     return said["kind"], said["reason"][:_MAX_REASON], said["value"]
+
+
+def _stepwise(
+    status: Status, reason: str, value: Any, fed: stepwise.Fed, job: Job
+) -> tuple[Status, str, Any]:
+    """Judge the end of a stepwise job; what went wrong with an answer came first."""
+    if fed.fault:
+        return "crashed", fed.fault, None
+    if status != "ok":
+        return status, reason, value
+    if not fed.finished:
+        return "crashed", "ended before it had answered every item", None
+    return status, reason, fed.value if job.observe is None else value

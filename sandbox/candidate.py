@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from sandbox import wire
+from sandbox import stepwise, wire
 from sandbox.job import KB, MB, Job, Limits
 from sandbox.linux import process
 from sandbox.walls import Wall
@@ -35,7 +35,9 @@ STARTED = struct.Struct("<dd")  # first bytes of a report: monotonic clock, CPU 
 FINISHED = struct.Struct("<Q")  # and its last: bytes of the frame that lies in the shared memory
 BROKE = 1  # exit status of a child that could not report
 
-_REPORT = 3  # the only descriptor above standard error
+# The only descriptors above standard error, two of them for stepwise jobs alone. In the warm
+# process these numbers are taken for good, so that no pipe of a job has one of them.
+_REPORT, _ITEMS, _ANSWERS = 3, 4, 5
 _ENTROPY_BITS = 128  # as many as numpy draws for a SeedSequence
 _MAX_MESSAGE = 2000  # characters of an exception's message that are kept
 _MAX_FRAMES = 5  # innermost lines of the candidate that a reason shows
@@ -44,10 +46,14 @@ Call = Callable[[Any, Mapping[str, Any], np.random.Generator], Any]
 
 
 class Pipes(NamedTuple):
-    """Writing ends that the child gets: its report, and what it prints."""
+    """Writing ends that the child gets: its report, and what it prints.
+
+    fed: its ends of a stepwise channel; None for an ordinary job.
+    """
 
     report: int
     printed: int
+    fed: stepwise.Ends | None
 
 
 class Setting(NamedTuple):
@@ -69,7 +75,7 @@ def become(job: Job, public: Mapping[str, Any], setting: Setting, pipes: Pipes) 
     leave = os._exit  # our own, whatever the candidate puts in its place
     try:
         rng = _prepare(job, setting, pipes)
-        kind, reason, value = _run(job, public, setting, rng)
+        kind, reason, value = _run(job, public, setting, rng, pipes.fed is not None)
         _flush()
         _report(_frame(kind, reason, value, setting.limits), setting.shared)
         leave(0)
@@ -83,7 +89,8 @@ def _prepare(job: Job, setting: Setting, pipes: Pipes) -> np.random.Generator:
         _leave_family(setting, pipes)
         rng = _fix_randomness(job.rng_seed)
         setting.wall.enclose_candidate(setting.limits, setting.data_bytes, time.process_time())
-        os.closerange(_REPORT + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        last = _REPORT if pipes.fed is None else _ANSWERS
+        os.closerange(last + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         os.write(_REPORT, STARTED.pack(time.monotonic(), time.process_time()))
     except BaseException:
         traceback.print_exc()
@@ -104,6 +111,9 @@ def _leave_family(setting: Setting, pipes: Pipes) -> None:
     os.dup2(pipes.printed, 1)
     os.dup2(pipes.printed, 2)
     os.dup2(pipes.report, _REPORT, inheritable=False)
+    if pipes.fed is not None:
+        os.dup2(pipes.fed.items, _ITEMS, inheritable=False)
+        os.dup2(pipes.fed.answers, _ANSWERS, inheritable=False)
     os.chdir(setting.scratch)
     sys.dont_write_bytecode = True
     gc.enable()
@@ -139,7 +149,7 @@ def _fix_entropy(entropy: random.Random) -> None:
 
 
 def _run(
-    job: Job, public: Mapping[str, Any], setting: Setting, rng: np.random.Generator
+    job: Job, public: Mapping[str, Any], setting: Setting, rng: np.random.Generator, fed: bool
 ) -> tuple[str, str, Any]:
     """Give kind ("ok", "invalid", "crashed", "over_limit"), reason and value."""
     linecache.cache[FILE] = len(job.source), None, job.source.splitlines(keepends=True), FILE
@@ -156,21 +166,40 @@ def _run(
     if not callable(entry):
         what = "is not callable" if entry is not None else "is not defined"
         return "invalid", f"{job.entry} {what}: the program must define it as a function", None
-    kind, reason, value = _call(entry, job, public, setting, rng)
+    kind, reason, value = _call(entry, job, public, setting, rng, fed)
     if job.observe is not None:
         value = module.__dict__.get(job.observe)
     return kind, reason, value
 
 
 def _call(
-    entry: Any, job: Job, public: Mapping[str, Any], setting: Setting, rng: np.random.Generator
+    entry: Any,
+    job: Job,
+    public: Mapping[str, Any],
+    setting: Setting,
+    rng: np.random.Generator,
+    fed: bool,
 ) -> tuple[str, str, Any]:
     try:
         if setting.call is not None:
             return "ok", "", setting.call(entry, public, rng)
-        return "ok", "", entry(**public, **({"rng": rng} if job.pass_rng else {}))
+        given = {**public, "rng": rng} if job.pass_rng else public
+        if fed:
+            return _answer_all(entry, given, setting.limits)
+        return "ok", "", entry(**given)
     except BaseException as error:  # noqa: BLE001 - whatever the candidate raises
         return _failure(error, "crashed", setting)
+
+
+def _answer_all(entry: Any, given: Mapping[str, Any], limits: Limits) -> tuple[str, str, Any]:
+    """Answer items until there are no more; what comes of it, the other side knows."""
+    for item in stepwise.items(_ITEMS):
+        value = entry(**given, **item)
+        try:
+            stepwise.answer(_ANSWERS, value, limits)
+        except wire.WireError as error:
+            return *_refusal(error, "an answer"), None
+    return "ok", "", None
 
 
 def _failure(error: BaseException, kind: str, setting: Setting) -> tuple[str, str, None]:
@@ -186,7 +215,8 @@ def _failure(error: BaseException, kind: str, setting: Setting) -> tuple[str, st
         )
     elif isinstance(error, OSError) and error.errno in (errno.EFBIG, errno.ENOSPC):
         kind = "over_limit"
-        message = f"file_mb: a write was refused, bound {setting.limits.file_mb} MB"
+        bound = setting.limits.file_mb
+        message = f"file_mb: more than {bound} MB refused, bound {bound} MB"
     elif _is_no_task(error):
         kind = "over_limit"
         bound = setting.limits.tasks
@@ -252,11 +282,16 @@ def _frame(kind: str, reason: str, value: Any, limits: Limits) -> list[wire.Buff
     try:
         report = {"kind": kind, "reason": reason, "value": value}
         return wire.encode(report, limits.result_mb * MB, wire.MAX_HEADER)
-    except wire.TooLarge as error:
-        kind, reason = "over_limit", f"result_mb: {error}"
     except wire.WireError as error:
-        kind, reason = "invalid", f"the result cannot cross the wall: {error}"
+        kind, reason = _refusal(error, "the result")
     except MemoryError:
         _raise_memory_limit()
         kind, reason = "over_limit", "memory_mb: no memory was left to send the result"
     return wire.encode({"kind": kind, "reason": reason, "value": None})
+
+
+def _refusal(error: wire.WireError, what: str) -> tuple[str, str]:
+    """Give kind and reason of a value that was not sent."""
+    if isinstance(error, wire.TooLarge):
+        return "over_limit", f"result_mb: {error}"
+    return "invalid", f"{what} cannot cross the wall: {error}"

@@ -20,7 +20,7 @@ import tempfile
 from typing import Literal, NamedTuple, get_args
 
 from sandbox import start
-from sandbox.job import SandboxError
+from sandbox.job import Limits, SandboxError
 
 Level = Literal["weak", "container", "landlock", "strict"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -54,7 +54,7 @@ def choose(level: str, min_level: str | None = None) -> Level:
         if not available(wanted).available:
             raise SandboxError(f"level {wanted}: {available(wanted).reason}")
         return wanted
-    fit = LEVELS[LEVELS.index(lowest) :]
+    fit = at_least(lowest)
     for name in reversed(fit):
         if available(name).available:
             return name
@@ -66,6 +66,11 @@ def choose(level: str, min_level: str | None = None) -> Level:
     )
 
 
+def at_least(level: str) -> tuple[Level, ...]:
+    """Give a level and all stronger ones. Raises: SandboxError when it is unknown."""
+    return LEVELS[LEVELS.index(_named("min_level", level)) :]
+
+
 def survey() -> dict[Level, Availability]:
     """Give what this machine can enforce, for every level."""
     return {level: available(level) for level in LEVELS}
@@ -75,9 +80,10 @@ def survey() -> dict[Level, Availability]:
 def available(level: Level) -> Availability:
     """Tell whether a level can be enforced here; asked once per process and level."""
     if level == "container":
-        from sandbox.walls.container import availability
+        from sandbox.walls import container
 
-        return availability()
+        engine, reason = container.find()
+        return Availability(False, reason) if engine is None else _probe(level)
     if not sys.platform.startswith("linux"):
         return Availability(False, f"needs Linux (this is {sys.platform})")
     return _weak() if level == "weak" else _probe(level)
@@ -92,27 +98,33 @@ def _weak() -> Availability:
 
 
 def _probe(level: Level) -> Availability:
+    from sandbox.walls import wall
+
+    built = wall(level)
     with tempfile.TemporaryDirectory(prefix="sandbox-", ignore_cleanup_errors=True) as folder:
         scratch = os.path.join(folder, "scratch")  # noqa: PTH118 - the wall takes it away
         os.mkdir(scratch, 0o700)  # noqa: PTH102
         try:
             done = subprocess.run(
-                start.command("sandbox.probe", level),
+                built.command(start.command("sandbox.probe", level), scratch, Limits()),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 cwd=scratch,
-                env=start.environment(scratch),
+                env=built.environment(scratch),
                 timeout=_PROBE_S,
                 text=True,
                 errors="replace",
                 check=False,
                 start_new_session=True,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return Availability(False, f"the probe did not end: {error}")
-    said = [*done.stdout.splitlines(), *done.stderr.splitlines()[-1:]]
-    if said == [HOLDS]:
-        return Availability(True, "")
+        except subprocess.TimeoutExpired:
+            return Availability(False, f"the probe did not end within {_PROBE_S:g} s")
+        except OSError as error:
+            return Availability(False, f"the probe does not start: {error}")
+    said = done.stdout.splitlines()
+    if said == [HOLDS] and done.returncode == 0:
+        return Availability(True, "")  # an engine may warn of something all the same
+    said += done.stderr.splitlines()[-1:]
     return Availability(False, "; ".join(said) or f"the probe ended with {done.returncode}")
 
 

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from sandbox import Job, Limits, Outcome, Sandbox, SandboxError
-from sandbox.attack import CONTROL, ENTRY, Attack, attacks, control
+from sandbox.attack import CONTROL, ENTRY, Attack, attacks, control, shown
 from sandbox.bare import bite
 from sandbox.canaries import Canaries, processes_of
 from sandbox.levels import LEVELS, Level, choose
@@ -84,10 +84,9 @@ class Proof:
         try:
             faults = _unlike(clean, self._honest(box), "before")
             outcome = box.run(Job(attack.source, ENTRY, _INPUT))
-            said = f"{outcome.status}: {outcome.reason or outcome.value!r:.200}"
+            said = f"{outcome.status}: {outcome.reason or shown(outcome.value)}"
             faults += [attack.fault(outcome)]
-            faults += ["it shows the secret"] * (self._canaries.secret in repr(outcome))
-            faults += ["its value was graded as right"] * self._fools(outcome)
+            faults += ["it shows the secret"] * (self._canaries.secret in _all(outcome))
             faults += self._left(family)
             faults += _unlike(clean, self._honest(box), "after")
             faults += ["a descriptor was left with us"] * (_descriptors() != descriptors)
@@ -138,10 +137,6 @@ class Proof:
     def _honest(self, box: Sandbox) -> Outcome:
         return box.run(Job(control(), CONTROL, _INPUT))
 
-    def _fools(self, outcome: Outcome) -> bool:
-        """Whether the value passes for the right one, in the eyes of any grader."""
-        return bool(outcome.value == self._canaries.secret)
-
     def _left(self, family: set[int]) -> list[str]:
         now = self._family()
         gone = [f"process {pid} of the sandbox was ended" for pid in family - now]
@@ -149,7 +144,7 @@ class Proof:
 
     def _family(self) -> set[int]:
         """Give every process of our sandboxes: the warm ones, and whatever they forked."""
-        ours = processes_of(f"sandbox.warm\0{os.getpid()}\0") + processes_of(self._canaries.mark)
+        ours = processes_of(f"sandbox.warm\0{os.getpid()}\0", self._canaries.mark)
         return {found.pid for found in ours}
 
     def _start_anew(self) -> None:
@@ -167,6 +162,10 @@ def _unlike(clean: Outcome, outcome: Outcome, when: str) -> list[str]:
                 f"an honest program {when} it gives another {name}: {now!r:.300}, not {was!r:.300}"
             ]
     return []
+
+
+def _all(outcome: Outcome) -> str:
+    return f"{shown(outcome.value)} {outcome.reason} {outcome.stdout}"
 
 
 def _descriptors() -> int:

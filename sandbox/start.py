@@ -8,7 +8,7 @@ import sysconfig
 from pathlib import Path
 
 # one thread everywhere, so that a fork cannot hang and results do not depend on the cores
-_FIXED = {
+FIXED = {
     "LANG": "C.UTF-8",
     "MKL_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
@@ -16,6 +16,24 @@ _FIXED = {
     "PYTHONHASHSEED": "0",
 }
 _INHERITED = ("LD_LIBRARY_PATH",)  # the Python of some clusters does not start without it
+# What the client of a container engine needs to find engine and image; none of them is a key.
+FOR_ENGINES = (
+    "APPTAINER_CACHEDIR",
+    "APPTAINER_TMPDIR",
+    "CONTAINER_HOST",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
+    "DOCKER_HOST",
+    "EVOLVE_SANDBOX_IMAGE",
+    "HOME",
+    "PATH",
+    "TMPDIR",
+    "USER",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_RUNTIME_DIR",
+)
 
 
 def command(module: str, *arguments: str) -> list[str]:
@@ -25,7 +43,7 @@ def command(module: str, *arguments: str) -> list[str]:
 
 def environment(scratch: str) -> dict[str, str]:
     """Give all that the process finds in its environment. scratch: the folder it works in."""
-    found = {**_FIXED, "HOME": scratch, "TMPDIR": scratch}
+    found = {**FIXED, "HOME": scratch, "TMPDIR": scratch}
     found |= {name: os.environ[name] for name in _INHERITED if name in os.environ}
     own = own_path()
     return found if own is None else {**found, "PYTHONPATH": own}

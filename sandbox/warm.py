@@ -1,15 +1,17 @@
 """The warm process: holds the preloaded modules and the inputs, and forks one child per job.
 
-Started as `python -P -s -m sandbox.warm PARENT` by `sandbox.box`; speaks the wire on its standard
-input and output. It never runs a candidate's code itself, holds nothing but what it was told to
+Started as `python -P -s -m sandbox.warm PARENT HAND` by `sandbox.box`; speaks the wire on its
+standard input and output. It never runs a candidate's code itself, holds nothing but what it was told to
 preload, has one thread, and ends when the other end of its pipes does.
 
-Requests: first the setting, then any number of `{"inputs": ...}` and `{"job": ...}`.
+Requests: first the setting, then any number of `{"inputs": ...}` and `{"job": ...}`; a job that is
+`"fed"` has had its ends of a stepwise channel sent ahead, on a socket of its own.
 Replies: `{"ready": true}`, or `{"fault": text}`, or how a job ended, followed by its report.
 """
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import gc
 import importlib
@@ -18,8 +20,10 @@ import mmap
 import os
 import shutil
 import signal
+import socket
 import sys
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -27,7 +31,7 @@ from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 
-from sandbox import candidate, wire
+from sandbox import candidate, first_steps, stepwise, wire
 from sandbox.candidate import HARNESS_FILE, Call, Pipes, Setting
 from sandbox.job import Job, Limits, SandboxError
 from sandbox.levels import Level
@@ -37,15 +41,16 @@ from sandbox.watch import Ended, ParentGone, Watch, result_bytes
 
 
 class Pair(NamedTuple):
-    """The two pipes to the process that asks."""
+    """The two pipes to the process that asks, and the socket on which it hands over others."""
 
     requests: int
     replies: int
+    hand: int
 
 
-def main(parent: int) -> None:
-    """Serve until the asking process hangs up. `parent`: its process id."""
-    pair = _take_pipes()
+def main(parent: int, hand: int) -> None:
+    """Serve until the asking process hangs up. `parent`: its process id; `hand`: a descriptor."""
+    pair = _take_pipes(hand)
     scratch = os.getcwd()  # noqa: PTH109 - where we were started; a module may leave it
     process.end_with_parent(parent, signal.SIGTERM)
     process.adopt_orphans()
@@ -92,7 +97,8 @@ def _serve(warm: Warm, request: dict[str, Any], pair: Pair) -> Warm:
         wire.send(pair.replies, {"ready": True})
         return warm
     try:
-        ended = _run(Job(**request["job"]), warm, pair)
+        with _ends(pair.hand, request["fed"]) as fed:
+            ended = _run(Job(**request["job"]), warm, pair, fed)
     except (SandboxError, OSError) as error:
         wire.send(pair.replies, {"fault": f"{type(error).__name__}: {error}"})
         return warm
@@ -102,24 +108,45 @@ def _serve(warm: Warm, request: dict[str, Any], pair: Pair) -> Warm:
     return warm
 
 
-def _run(job: Job, warm: Warm, pair: Pair) -> Ended:
+@contextlib.contextmanager
+def _ends(hand: int, fed: bool) -> Iterator[stepwise.Ends | None]:
+    """Lend the candidate's ends that were handed over for a stepwise job.
+
+    Raises: SandboxError, OSError.
+    """
+    if not fed:
+        yield None
+        return
+    try:
+        receiver = socket.socket(fileno=os.dup(hand))
+    except OSError as error:
+        raise SandboxError(
+            "stepwise jobs need a channel that cannot be handed over at this level: "
+            "use landlock or strict"
+        ) from error
+    with receiver:
+        ends = stepwise.receive_ends(receiver)
+    try:
+        yield ends
+    finally:
+        for end in ends:
+            os.close(end)
+
+
+def _run(job: Job, warm: Warm, pair: Pair, fed: stepwise.Ends | None) -> Ended:
     """Fork one candidate and watch it to its end.
 
     SIGTERM waits meanwhile, so that it never cuts short the ending of what a candidate left; the
     watch sees that it is pending.
     """
-    if process.num_threads() != 1:
-        raise SandboxError(
-            "the warm process has more than one thread, and a fork of it could hang: "
-            "find the preloaded module that starts threads"
-        )
+    _assert_one_thread()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     report, report_end = os.pipe()
     printed, printed_end = os.pipe()
     try:
         pid = warm.setting.wall.fork()
         if pid == 0:
-            ends = Pipes(report_end, printed_end)
+            ends = Pipes(report_end, printed_end, fed)
             candidate.become(job, warm.inputs[job.input], warm.setting, ends)
         os.close(report_end)
         os.close(printed_end)
@@ -132,9 +159,17 @@ def _run(job: Job, warm: Warm, pair: Pair) -> Ended:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
-def _take_pipes() -> Pair:
+def _assert_one_thread() -> None:
+    if process.num_threads() != 1:
+        raise SandboxError(
+            "the warm process has more than one thread, and a fork of it could hang: "
+            "find the preloaded module that starts threads"
+        )
+
+
+def _take_pipes(hand: int) -> Pair:
     """Move the pipes away from standard input and output, where a module could print into them."""
-    pair = Pair(os.dup(0), os.dup(1))
+    pair = Pair(os.dup(0), os.dup(1), hand)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
@@ -146,16 +181,16 @@ def _take_pipes() -> Pair:
 
 def _prepare(request: dict[str, Any]) -> Warm:
     """Preload, and compile the harness. Raises: SandboxError naming what cannot be had."""
-    own = request["own_path"]
-    if own is not None:
-        sys.path[:] = [path for path in sys.path if path != own]
-        os.environ.pop("PYTHONPATH", None)
+    own = os.environ.pop("PYTHONPATH", None)  # ours alone: no candidate imports this package
+    sys.path[:] = [path for path in sys.path if path != own]
     for name in request["preload"]:
         _preload(name)
-    np.ones((8, 8)) @ np.ones((8, 8))  # numpy's linear algebra takes its work memory now
     limits, scratch = Limits(**request["limits"]), request["scratch"]
     call = _harness(request["harness"])
+    first_steps.take()
+    _assert_one_thread()
     level = wall(cast(Level, request["level"]))
+    _empty(scratch)  # torch leaves a cache there
     try:
         level.enclose_warm(scratch, limits)
     except OSError as error:
@@ -220,7 +255,8 @@ def _empty(scratch: str) -> None:
         return
     if os.statvfs(scratch).f_flag & os.ST_RDONLY:
         return
-    folder.chmod(0o700)
+    if folder.stat().st_uid == os.geteuid():  # in a container it is the engine's, and open to us
+        folder.chmod(0o700)
     for inner in folder.iterdir():
         if inner.is_dir() and not inner.is_symlink():
             inner.chmod(0o700)
@@ -245,4 +281,4 @@ def _leave(*_: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

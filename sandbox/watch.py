@@ -171,6 +171,8 @@ class Watch:
             return Breach("wall_s", wall, limits.wall_s)
         family = process.descendants(os.getpid())  # we adopt what leaves its own parent
         cpu = sum(map(process.cpu_seconds, family)) - start[1]
+        if limits.tasks > 1:  # it may have children, and have waited for some
+            cpu += sum(map(process.reaped_cpu_seconds, family))
         if cpu > limits.cpu_s:
             return Breach("cpu_s", cpu, limits.cpu_s)
         used = [process.usage(pid) for pid in family]
@@ -222,7 +224,8 @@ class Watch:
         if code == -signal.SIGXCPU:
             return "timeout", Breach("cpu_s", cpu_s, self._limits.cpu_s).reason
         if code == -signal.SIGXFSZ:
-            return "over_limit", f"file_mb: killed while writing, bound {self._limits.file_mb} MB"
+            bound = self._limits.file_mb
+            return "over_limit", f"file_mb: more than {bound} MB refused, bound {bound} MB"
         if code == -signal.SIGKILL:  # not ours; the machine may be to blame, so it is no verdict
             return "over_limit", _KILLED
         if code < 0:

@@ -123,7 +123,7 @@ def receive(
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     prefix = memoryview(bytearray(PREFIX_BYTES))
     _fill(fd, prefix, deadline)
-    frame = np.empty(PREFIX_BYTES + sum(_lengths(prefix, max_bytes, max_header)), np.uint8)
+    frame = np.empty(frame_size(prefix, max_bytes, max_header), np.uint8)
     frame.data[:PREFIX_BYTES] = prefix
     _fill(fd, frame.data[PREFIX_BYTES:], deadline, inside=True)
     return decode(frame, max_bytes, max_header)
@@ -136,10 +136,15 @@ def receive_raw(fd: int, size: int, timeout_s: float | None = None) -> memoryvie
     return raw.data
 
 
+def frame_size(prefix: memoryview, max_bytes: int | None, max_header: int) -> int:
+    """Give the length that a frame with this prefix declares. Raises: WireError, TooLarge."""
+    return PREFIX_BYTES + sum(_lengths(prefix, max_bytes, max_header))
+
+
 def frame_bytes(prefix: memoryview) -> int | None:
     """Give the length that a frame with this prefix declares; None when it is no prefix."""
     try:
-        return PREFIX_BYTES + sum(_lengths(prefix, None, 1 << 32))
+        return frame_size(prefix, None, 1 << 32)
     except WireError:
         return None
 

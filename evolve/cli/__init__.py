@@ -7,12 +7,13 @@ that `evolve --help` loads no database, no torch and nothing that draws.
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from archive.errors import ArchiveError, Misnamed
-from evolve.cli import looking, programs, searching, study
+from evolve import __version__
+from evolve.cli import looking, machine, programs, searching, study
 from evolve.errors import EvolveError
 from sandbox import SandboxError
 
@@ -29,8 +30,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (searching, looking, programs, study):
+for group in (searching, looking, programs, study, machine):
     group.register(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"evolve {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take what stands before a command."""
 
 
 def main() -> None:

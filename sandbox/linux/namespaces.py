@@ -31,6 +31,7 @@ _MNT_DETACH = 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _MOUNT_ATTR_RDONLY, _MOUNT_ATTR_NOSUID = 1, 2
 
+_HOSTNAME = b"sandbox"
 _INSIDE_ID = 1000  # who a process is inside: an ordinary user
 # Root becomes one of these: systemd leaves them to nobody, and no user of ours is among them.
 _FIRST_SPARE_ID, _SPARE_IDS = 1_900_000_000, 90_000_000
@@ -69,11 +70,13 @@ def enter(paths: Sequence[str], scratch: str, scratch_bytes: int) -> None:
     if os.geteuid() == 0 and spare is not None:
         # Root itself leaves, since some limits do not bind it.
         libc.call("unshare", _OWN_VIEW)
+        _hide_names()
         _swap_root(paths, scratch, scratch_bytes, owner=spare)
         _become(spare)
         _own_users(0)
     else:
         _own_users(_OWN_VIEW)
+        _hide_names()
         _swap_root(paths, scratch, scratch_bytes, owner=_INSIDE_ID)
 
 
@@ -125,6 +128,12 @@ def _own_users(also: int) -> None:
     process.write_own("setgroups", "deny")
     process.write_own("uid_map", f"{_INSIDE_ID} {user} 1")
     process.write_own("gid_map", f"{_INSIDE_ID} {group} 1")
+
+
+def _hide_names() -> None:
+    """Take the machine's names from this uts namespace, which began as a copy."""
+    for name in ("sethostname", "setdomainname"):
+        libc.call(name, _HOSTNAME, len(_HOSTNAME))
 
 
 def _spare_id() -> int | None:

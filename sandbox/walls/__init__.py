@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sandbox.job import Limits
-from sandbox.levels import Level
+
+if TYPE_CHECKING:  # levels themselves try walls out
+    from sandbox.levels import Level
 
 
 class Wall(Protocol):
     """One level. Laws: no method knows a candidate; each raises OSError when it cannot enforce."""
 
-    def command(self, python: Sequence[str]) -> list[str]:
-        """Give the command that starts the warm process; `python`: the bare one."""
+    def command(self, python: Sequence[str], scratch: str, limits: Limits) -> list[str]:
+        """Give the command that starts the warm process; `python`: the bare one.
+
+        scratch: the folder in which it starts.
+        """
+
+    def environment(self, scratch: str) -> dict[str, str]:
+        """Give all the variables with which that command starts."""
 
     def enclose_warm(self, scratch: str, limits: Limits) -> None:
         """Confine the warm process, after its preload and before its first candidate.

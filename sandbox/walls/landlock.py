@@ -31,9 +31,7 @@ class Landlock(Weak):
             writable=[scratch] if limits.file_mb else [],
             devices=DEVICES,
         )
-        self._filter = seccomp.assemble(
-            syscalls.machine(), tasks=limits.tasks > 1, files=limits.file_mb > 0
-        )
+        self._filter = calls(limits)
         process.let_read(False)  # its memory is not for candidates; they inherit this
 
     def enclose_candidate(self, limits: Limits, data_bytes: int, cpu_s: float) -> None:
@@ -43,3 +41,9 @@ class Landlock(Weak):
         namespaces.drop_capabilities()
         self._rules.restrict()
         self._filter.install(os.getpid())
+
+
+def calls(limits: Limits) -> seccomp.Filter:
+    """Give the filter of the calls that a candidate may make within its limits."""
+    machine = syscalls.machine()
+    return seccomp.assemble(machine, tasks=limits.tasks > 1, files=limits.file_mb > 0)

@@ -7,6 +7,7 @@ import os
 import resource
 from collections.abc import Sequence
 
+from sandbox import start
 from sandbox.job import MB, Limits
 
 # beyond the bound, so that a candidate out of memory can still say so (the watch stops at the bound)
@@ -17,8 +18,11 @@ _CPU_TO_REPORT = 1  # seconds; the watch is finer than rlimits, which are whole 
 class Weak:
     """Bounds time, memory and file size; the watch does the rest."""
 
-    def command(self, python: Sequence[str]) -> list[str]:
+    def command(self, python: Sequence[str], scratch: str, limits: Limits) -> list[str]:
         return list(python)
+
+    def environment(self, scratch: str) -> dict[str, str]:
+        return start.environment(scratch)
 
     def enclose_warm(self, scratch: str, limits: Limits) -> None:
         return None

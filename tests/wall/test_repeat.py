@@ -29,8 +29,9 @@ def main(rng):
 
 
 @pytest.fixture(scope="module")
-def drawn():
-    return {name: draw(seed) for name, seed in [("first", 5), ("again", 5), ("other", 2**127)]}
+def drawn(level):
+    seeds = {"first": 5, "again": 5, "other": 2**127}
+    return {name: draw(level, seed) for name, seed in seeds.items()}
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -45,9 +46,9 @@ def test_two_draws_of_one_candidate_differ(drawn, name):
     assert first != second
 
 
-def draw(rng_seed):
+def draw(level, rng_seed):
     """Give what a candidate draws in a fresh box."""
-    with Sandbox.open(inputs={"none": {}}) as box:
+    with Sandbox.open(level=level, inputs={"none": {}}) as box:
         outcome = box.run(Job(DRAW, "main", "none", rng_seed=rng_seed, pass_rng=True))
     assert outcome.status == "ok", outcome
     return outcome.value

@@ -1,0 +1,17 @@
+"""Send the record again with which a candidate's clocks are started, set far ahead.
+
+Seen: crashed | timeout
+Held from: weak
+Bare: none: there is no report to forge without a wall
+"""
+
+import os
+import struct
+import time
+
+
+def attack(**others):
+    os.write(3, struct.pack("<dd", time.monotonic() + 1e6, 1e6))
+    while time.process_time() < 2:
+        pass
+    return 1.0

@@ -1,0 +1,137 @@
+"""Stories of `evolve doctor`: what this machine can enforce, shown and proved."""
+
+import pytest
+
+from evolve import doctor
+from evolve.cli.machine import complete_level
+from sandbox import LEVELS, SandboxError, levels, proof
+from sandbox.attack import attacks
+from sandbox.levels import Availability
+from sandbox.proof import Finding
+
+KEY = "sk-never-shown-4f1c"
+KEYS = {
+    "level", "why", "min_level", "levels", "kernel", "python", "packages", "gpu", "keys", "archive",
+    "proof", "held",
+}  # fmt: skip
+LINE_KEYS = {"attack", "family", "title", "held", "said"}
+
+
+@pytest.fixture
+def all_hold(monkeypatch):
+    """Let every attack be held, without making any."""
+    answer(monkeypatch, lambda attack: Finding(attack, True, "timeout: cpu_s"))
+
+
+def answer(monkeypatch, find):
+    monkeypatch.setattr(proof, "prove", lambda level, chosen: map(find, chosen))
+
+
+def machine_with(monkeypatch, *names):
+    """Let this machine have some levels only."""
+    has = {name: Availability(name in names, "" if name in names else "no") for name in LEVELS}
+    monkeypatch.setattr(levels, "available", has.__getitem__)
+
+
+def test_this_machine_proves_its_level(evolve):
+    found = evolve.json("doctor")
+    assert found.keys() == KEYS
+    assert list(found["levels"]) == list(LEVELS)
+    assert all(level.keys() == {"available", "reason"} for level in found["levels"].values())
+    assert found["levels"][found["level"]]["available"]
+    assert found["held"]
+    assert found["proof"][0]["attack"] == "control"
+    assert len(found["proof"]) > 10
+    assert all(line.keys() == LINE_KEYS and line["held"] for line in found["proof"])
+
+
+@pytest.mark.usefixtures("all_hold")
+def test_keys_are_named_and_never_shown(looking, monkeypatch):
+    for name in doctor.KEY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("GEMINI_API_KEY", "")
+    monkeypatch.setenv("EVOLVE_ARCHIVE", f"postgresql://me:{KEY}@host:5432/evolve?password={KEY}")
+    assert looking.json("doctor")["keys"] == ["OPENAI_API_KEY"]
+    for shown in (looking("doctor"), looking("doctor", "--json")):
+        assert "OPENAI_API_KEY" in shown.stdout
+        assert "postgresql://me:***@host:5432/evolve" in shown.stdout
+        assert KEY not in shown.stdout + shown.stderr
+
+
+@pytest.mark.usefixtures("all_hold")
+def test_a_better_level_that_is_missing_is_told_with_its_reason(looking, monkeypatch):
+    machine_with(monkeypatch, "weak", "landlock")
+    found = looking.json("doctor")
+    assert (found["level"], found["why"]) == ("landlock", "strict: no")
+    assert "landlock (strict: no)" in looking("doctor").stdout
+
+
+def test_without_a_level_nothing_is_proved_and_the_exit_code_is_1(looking, monkeypatch):
+    machine_with(monkeypatch, "weak")
+    told = " ".join(looking("doctor", expect=1).stdout.split())  # however it is folded
+    assert "none: no level of at least landlock is available on this machine" in told
+    assert "--min-level container" in told
+
+
+def test_what_does_not_hold_is_said_and_the_exit_code_is_1(looking, monkeypatch):
+    bites = next(attack for attack in attacks(quick=True))
+    answer(
+        monkeypatch, lambda attack: Finding(attack, attack.name != bites.name, "bitten: got out")
+    )
+    told = looking("doctor", expect=1).stdout
+    assert f"✗   {bites.name}" in told
+    assert "bitten: got out" in told
+    assert "1 of " in told
+    assert "did not hold at level" in told
+
+
+def test_a_wall_that_holds_honest_programs_too_proves_nothing(looking, monkeypatch):
+    def broken(level, chosen):
+        raise SandboxError("an honest program ends as crashed: no numpy")
+        yield
+
+    monkeypatch.setattr(proof, "prove", broken)
+    told = looking("doctor", expect=1).stdout
+    assert "✗   control" in told
+    assert "an honest program ends as crashed: no numpy" in told
+
+
+@pytest.mark.usefixtures("all_hold")
+def test_the_whole_suite_is_summed_up_by_family(looking):
+    told = looking("doctor", "--attack", "--level", "weak")
+    promised = [attack for attack in attacks() if attack.promised_at("weak")]
+    assert f"all {1 + len(promised)} held at level weak" in told.stdout
+    assert f"{len(promised)}/{len(promised)} {promised[-1].name}" in told.stderr
+    assert {attack.family for attack in promised} <= set(told.stdout.split())
+    assert "weak is no wall" in told.stdout
+
+
+def test_a_level_that_does_not_exist_is_wrong_usage(looking):
+    assert "auto, weak, container" in looking("doctor", "--level", "stone", expect=2).stderr
+
+
+def test_a_level_is_completed():
+    assert complete_level("l") == ["landlock"]
+    assert complete_level("") == ["auto", *LEVELS]
+
+
+def test_without_a_gpus_driver_torch_is_not_asked(monkeypatch):
+    monkeypatch.setattr(doctor, "_GPU_DEVICES", ("/dev/no_such_gpu",))
+    monkeypatch.setattr(doctor.subprocess, "Popen", None)
+    with doctor._gpu_question() as gpu:
+        assert gpu() is None
+
+
+def test_the_gpu_is_named_by_a_process_of_its_own(monkeypatch):
+    monkeypatch.setattr(doctor, "_GPU_DEVICES", ("/dev/null",))
+    monkeypatch.setattr(doctor, "_GPU_QUESTION", "print('Accelerator 9')")
+    with doctor._gpu_question() as gpu:
+        assert gpu() == "Accelerator 9"
+
+
+def test_a_broken_driver_is_no_gpu(monkeypatch):
+    monkeypatch.setattr(doctor, "_GPU_DEVICES", ("/dev/null",))
+    monkeypatch.setattr(doctor, "_GPU_QUESTION", "raise RuntimeError('no driver')")
+    with doctor._gpu_question() as gpu:
+        assert gpu() is None
