@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from sandbox import Job, Limits, Sandbox  # noqa: E402 - from this checkout, wherever it is run
+from sandbox import LEVELS, Job, Limits, Sandbox  # noqa: E402 - from this checkout
+from sandbox.levels import available  # noqa: E402
 
 ROUNDS = 10  # the machine's other work changes: every kind is measured in each round
 SMALL = Job("def main(x): return x.sum()", "main", "small")
@@ -32,12 +34,16 @@ STEPWISE = Job("def main(x, size): return size > 0.5", "main", "small")
 LARGE_MB = 8
 CALLS = 500  # of one stepwise job, and of its bare counterpart
 
+TORCH_EVERY = 4  # jobs with torch take longer: so many fewer of them
+
 # what a fork costs without any wall, in a process that holds what the warm process holds
 BARE_FORKS = f"""
 import gc, os, sys, time
-import numpy, sandbox.warm
+import {{preload}}, sandbox.warm
+from sandbox.linux import process
 large = numpy.ones({LARGE_MB} << 17)
 gc.collect(); gc.freeze(); gc.disable()
+process.gather_pages()
 for line in sys.stdin:
     begin = time.perf_counter()
     pid = os.fork()
@@ -45,6 +51,10 @@ for line in sys.stdin:
     os.waitpid(pid, 0)
     print(time.perf_counter() - begin, flush=True)
 """
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+NUMPY, TORCH = ("numpy",), ("numpy", "torch")
+INPUTS = {"small": {"x": np.ones(1000)}, "large": {"x": np.ones(LARGE_MB << 17)}}
+LIMITS = Limits(wall_s=60, cpu_s=60)
 
 
 def main() -> None:
@@ -55,33 +65,63 @@ def main() -> None:
 
 def _measure(jobs: int) -> dict[str, float]:
     """Give the median seconds of each kind."""
-    inputs = {"small": {"x": np.ones(1000)}, "large": {"x": np.ones(LARGE_MB << 17)}}
-    limits = Limits(wall_s=60, cpu_s=60)
-    forks = subprocess.Popen(
-        [sys.executable, "-c", BARE_FORKS],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        bufsize=1,
-    )
-    with forks, Sandbox.open(inputs=inputs, limits=limits) as box:
+    with ExitStack() as stack:
+
+        def box(level: str, preload: tuple[str, ...]) -> Sandbox:
+            opened = Sandbox.open(level=level, preload=preload, inputs=INPUTS, limits=LIMITS)
+            return stack.enter_context(opened)
+
+        boxes = {level: box(level, NUMPY) for level in LEVELS if available(level).available}
+        strongest = list(boxes)[-1]
+        best, with_torch = boxes[strongest], box(strongest, TORCH)
+        forks = {name: stack.enter_context(_forks(name)) for name in (NUMPY, TORCH)}
+        fewer = max(1, jobs // TORCH_EVERY)
+
+        def job(of: Sandbox) -> Callable[[], float]:
+            return lambda: _seconds(lambda: of.run(SMALL))
+
         kinds: dict[str, tuple[int, Callable[[], float]]] = {
-            "job": (jobs, lambda: _seconds(lambda: box.run(SMALL))),
-            "bare_fork": (jobs, lambda: _ask(forks)),
-            "large_result": (max(1, jobs // 10), lambda: _seconds(lambda: box.run(LARGE))),
-            "stepwise_call": (ROUNDS, lambda: float(box.run(STEPWISE, _items).value)),
+            **{f"job_{level}": (jobs, job(each)) for level, each in boxes.items()},
+            "bare_fork": (jobs, lambda: _ask(forks[NUMPY])),
+            "job_torch": (fewer, job(with_torch)),
+            "bare_fork_torch": (fewer, lambda: _ask(forks[TORCH])),
+            "large_result": (fewer, lambda: _seconds(lambda: best.run(LARGE))),
+            "stepwise_call": (ROUNDS, lambda: float(best.run(STEPWISE, _items).value)),
             "ping_pong": (ROUNDS, _ping_pong),
-            "import_numpy": (1, lambda: _seconds(_import_numpy)),
-            "open": (1, lambda: _seconds(lambda: Sandbox.open(inputs=inputs).close())),
+            "import_numpy": (1, lambda: _seconds(lambda: _import("numpy"))),
+            "import_torch": (1, lambda: _seconds(lambda: _import("torch"))),
+            "open": (1, lambda: _opening(strongest, NUMPY)),
+            "open_torch": (1, lambda: _opening(strongest, TORCH)),
         }
         taken: dict[str, list[float]] = {name: [] for name in kinds}
         for _ in range(ROUNDS):
             for name, (count, measure) in kinds.items():
                 taken[name] += [measure() for _ in range(max(1, count // ROUNDS))]
-        assert forks.stdin is not None
-        forks.stdin.close()
     return {name: statistics.median(seconds) for name, seconds in taken.items()}
+
+
+@contextmanager
+def _forks(preload: tuple[str, ...]) -> Iterator[subprocess.Popen[str]]:
+    """Start a process that forks a bare child for each line it is sent."""
+    with subprocess.Popen(
+        [sys.executable, "-c", BARE_FORKS.format(preload=", ".join(preload))],
+        cwd=ROOT,
+        env={**os.environ, **ONE_THREAD},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def _opening(level: str, preload: tuple[str, ...]) -> float:
+    """Open a sandbox at a level that has been tried out; give the seconds."""
+    begin = time.perf_counter()
+    with Sandbox.open(level=level, preload=preload, inputs=INPUTS, limits=LIMITS):
+        return time.perf_counter() - begin
 
 
 def _seconds(action: Callable[[], object]) -> float:
@@ -127,26 +167,36 @@ def _ping_pong() -> float:
     return seconds / CALLS
 
 
-def _import_numpy() -> None:
-    subprocess.run([sys.executable, "-c", "import numpy"], check=True)
+def _import(name: str) -> None:
+    subprocess.run([sys.executable, "-c", f"import {name}"], check=True)
+
+
+NAMES = {
+    "job_weak": "one job, level weak",
+    "job_container": "one job, level container",
+    "job_landlock": "one job, level landlock",
+    "job_strict": "one job, level strict",
+    "bare_fork": "bare fork of the same process",
+    "job_torch": "one job, strongest level, torch held",
+    "bare_fork_torch": "bare fork of the same process",
+    "large_result": f"one job with a result of {LARGE_MB} MiB",
+    "stepwise_call": "one call of a stepwise job",
+    "ping_pong": "a byte to a bare process and back",
+    "import_numpy": 'python -c "import numpy"',
+    "import_torch": 'python -c "import torch"',
+    "open": "opening a sandbox, numpy",
+    "open_torch": "opening a sandbox, torch",
+}
 
 
 def _table(medians: dict[str, float], as_json: bool) -> list[str]:
     if as_json:
         return [json.dumps({f"{name}_ms": seconds * 1e3 for name, seconds in medians.items()})]
-    names = {
-        "job": "one job, numpy in the warm process",
-        "bare_fork": "bare fork of the same process",
-        "large_result": f"one job with a result of {LARGE_MB} MiB",
-        "stepwise_call": "one call of a stepwise job",
-        "ping_pong": "a byte to a bare process and back",
-        "import_numpy": 'python -c "import numpy"',
-        "open": "opening and closing a sandbox",
-    }
-    lines = [f"{'':36}{'median ms':>10}{'x a job':>9}"]
-    for name, text in names.items():
-        ratio = medians[name] / medians["job"]
-        lines.append(f"{text:36}{medians[name] * 1e3:10.3f}{ratio:9.2f}")
+    lines = [f"{'':38}{'median ms':>10}{'x bare fork':>12}{'above it, ms':>13}"]
+    for name, seconds in medians.items():
+        bare = medians["bare_fork_torch" if name.endswith("torch") else "bare_fork"]
+        above = f"{(seconds - bare) * 1e3:13.3f}" if name.startswith("job") else ""
+        lines.append(f"{NAMES[name]:38}{seconds * 1e3:10.3f}{seconds / bare:12.2f}{above}")
     return lines
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from evolve.config import archive_place
 from evolve.errors import UsageError
-from sandbox import SandboxError
+from sandbox import Job, Limits, Sandbox, SandboxError
 from sandbox.kernel import kernel
 from sandbox.levels import LEVELS, MIN_LEVEL, Level, choose, survey
 
@@ -49,6 +49,11 @@ _GPU_QUESTION = (
     "import torch; print(torch.cuda.get_device_name(0) if torch.cuda.is_available() else '')"
 )
 _GPU_PATIENCE_S = 30.0  # torch from a slow disk; usually two seconds
+WEAKER = (
+    "weaker than landlock: one candidate at a time may control the device; only by --min-level weak"
+)
+_GPU_PROGRAM = "import torch\ndef main(device): return float(torch.ones(8, device=device).sum())"
+_GPU_SUM = 8.0
 
 
 def examine(
@@ -68,6 +73,7 @@ def examine(
         found = survey()
         chosen, why = _choose(level)
         proof = list(prove(chosen, quick, told)) if chosen else []
+        device = gpu()
         return {
             "level": chosen,
             "why": why,
@@ -76,7 +82,8 @@ def examine(
             "kernel": kernel()._asdict(),
             "python": platform.python_version(),
             "packages": {name: _version(name) for name in PACKAGES},
-            "gpu": gpu(),
+            "gpu": device,
+            "gpu_worker": _gpu_worker(device),
             "keys": [name for name in KEY_VARIABLES if os.environ.get(name)],
             "archive": _without_password(archive_place(archive)),
             "proof": proof,
@@ -155,6 +162,26 @@ def _gpu_question() -> Iterator[Callable[[], str | None]]:
             yield answer
         finally:
             process.kill()
+
+
+def _gpu_worker(gpu: str | None, device: str = "cuda") -> Document:
+    """Tell whether a candidate that needs the GPU can be run, by running one."""
+    reason = "no GPU that torch can use" if gpu is None else ""
+    if gpu is not None:
+        try:
+            with Sandbox.open(
+                level="weak",
+                preload=("numpy", "torch"),
+                inputs={"it": {"device": device}},
+                limits=Limits(memory_mb=4096),
+                device=device,
+            ) as box:
+                outcome = box.run(Job(source=_GPU_PROGRAM, entry="main", input="it"))
+            if outcome.value != _GPU_SUM:
+                reason = outcome.reason or f"gave {outcome.value!r} for {_GPU_SUM}"
+        except SandboxError as error:
+            reason = str(error).splitlines()[-1]  # what comes before is how it came to it
+    return {"available": not reason, "reason": reason, "promise": WEAKER}
 
 
 def _version(package: str) -> str | None:

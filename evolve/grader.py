@@ -137,6 +137,8 @@ class Grader:
             inputs={},
             harness=harness.read_text(encoding="utf-8") if harness.is_file() else None,
             limits=_limits(spec),
+            device=spec.device,
+            device_memory=spec.limits.device_memory,
         )
         _one_thread()
         return cls(spec, code, world, box, test_is_open)

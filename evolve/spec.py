@@ -39,6 +39,7 @@ class Budget(_Strict):
 
     cpu_s: CPU seconds, at least 20 times the slowest baseline. wall_s: four times that unless
     given. memory_mb, result_mb, output_kb, file_mb: sizes. tasks: processes and threads.
+    device_memory: share of a device's memory that torch may take, where the task has a device.
     """
 
     cpu_s: float = Field(default=5.0, gt=0)
@@ -48,6 +49,7 @@ class Budget(_Strict):
     file_mb: int = Field(default=0, ge=0)
     result_mb: int = Field(default=16, ge=1)
     output_kb: int = Field(default=64, ge=1)
+    device_memory: float = Field(default=0.8, gt=0, le=1)
 
 
 class Block(_Strict):
@@ -73,6 +75,9 @@ class TaskSpec(_Strict):
     entry: the function (or class) that a candidate defines. rng: it is also given `rng=`.
     stepwise: it is called once for each item that `feed` in task.py yields, and cannot know what
         is still to come; else it is called once.
+    device: "cuda" or "cuda:1" for candidates that need a GPU themselves; each then runs alone on it
+        behind a weaker wall (`--min-level weak`). None where they compute on the CPU, which is
+        better, also when the grader uses a GPU.
     preload, imports: modules held by the warm process; modules that a candidate may import.
     probes: what a hit of the functional hash means: "predict", "trust" or "exact".
     canonical: the form in which outputs are compared: "exact", "set", "float:BITS", ...
@@ -88,6 +93,7 @@ class TaskSpec(_Strict):
     entry: str
     rng: bool = False
     stepwise: bool = False
+    device: str | None = Field(default=None, pattern=r"^(cpu|cuda(:\d+)?)$")
     preload: tuple[str, ...] = ("numpy",)
     imports: tuple[str, ...] = ("numpy", "math", "collections", "heapq", "itertools", "functools")
     max_source_bytes: int = Field(default=30_000, ge=100)
@@ -147,6 +153,7 @@ EXPECTED = {
     "name": "a text of small letters, digits and _, a letter first",
     "about": "one sentence in quotes",
     "entry": "in quotes, the function or class that a candidate defines",
+    "device": "'cuda', 'cuda:NUMBER', or 'cpu' to try the worker out, in quotes",
     "canonical": "exact, set, ranking, mask, table, trace, float:BITS or topk:NUMBER, in quotes",
     "measures": "two or more tables [[measures]]",
     "measures.name": "a name in quotes",

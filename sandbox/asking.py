@@ -10,7 +10,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sandbox import start, stepwise, wire
+import numpy as np
+
+from sandbox import results, start, stepwise, wire
 from sandbox.job import Limits, SandboxError
 from sandbox.walls import Wall
 
@@ -42,15 +44,18 @@ class Reply(NamedTuple):
 
 
 class WarmProcess:
-    """A running warm process, which inherits two pipes, a socket and a file for its errors only.
+    """A running warm process, which inherits two pipes, a socket, a memory file and one for its errors only.
 
+    keep: descriptors that it also holds, for as long as it lives.
     Raises: SandboxError when it cannot be started.
     """
 
-    def __init__(self, level: Wall, scratch: str, limits: Limits) -> None:
+    def __init__(self, level: Wall, scratch: str, limits: Limits, keep: Sequence[int] = ()) -> None:
         self._limits = limits
         self._hand, theirs = socket.socketpair()  # on it, it is handed the pipes of stepwise jobs
-        python = start.command("sandbox.warm", str(os.getpid()), str(theirs.fileno()))
+        memory = results.make(limits)
+        handed = theirs.fileno(), memory
+        python = start.command("sandbox.warm", *map(str, (os.getpid(), *handed)))
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         try:
             self.popen = subprocess.Popen(
@@ -62,14 +67,16 @@ class WarmProcess:
                 cwd=scratch,
                 env=level.environment(scratch),
                 start_new_session=True,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(*handed, *keep),
             )
         except OSError as error:
             self._hand.close()
             self._errors.close()
+            os.close(memory)
             raise SandboxError(f"the warm process does not start: {error}") from error
         finally:
             theirs.close()
+        self._results = results.attach(memory)
         assert self.popen.stdin is not None
         assert self.popen.stdout is not None
         self._requests, self._replies = self.popen.stdin.fileno(), self.popen.stdout.fileno()
@@ -103,6 +110,7 @@ class WarmProcess:
             if pipe is not None:
                 pipe.close()
         self._hand.close()
+        self._results.close()
         try:
             self.popen.wait(_CLOSE_S)
         except subprocess.TimeoutExpired:
@@ -118,6 +126,8 @@ class WarmProcess:
         with self._hearing():
             facts = wire.receive(self._replies, timeout_s=timeout_s)
             report = wire.receive_raw(self._replies, facts.get("report", 0), timeout_s)
+        if size := facts.get("shared", 0):  # all who could write there are dead
+            report = np.frombuffer(self._results, np.uint8, size).copy().data
         if "fault" in facts:
             raise Fault(facts["fault"])
         return Reply(facts, report, None)

@@ -6,7 +6,7 @@ the kernel ends the warm process when the thread that started it ends.
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -14,14 +14,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sandbox import stepwise, wire
+from sandbox import scratch, stepwise, wire
 from sandbox.asking import Fault, Feeding, Reply, WarmDied, WarmProcess
 from sandbox.job import MB, Job, Limits, Outcome, SandboxError, Status
 from sandbox.levels import Level, choose
+from sandbox.turns import Turns, choose_for_device, normalised
 from sandbox.walls import wall
 
 _RESTARTS = 2  # times that one job may find the warm process dead before the world is called broken
 _START_S = 120.0  # to import what is preloaded, on a slow disk
+_DEVICE_START_S = 150.0  # for each candidate to import it, and to start the device's driver
 _GRACE_S = 60.0  # beyond the wall limit, before a silent warm process is called broken
 _STATUSES: tuple[Status, ...] = ("ok", "invalid", "crashed", "over_limit")  # that a report may say
 _MAX_REASON = 4000  # characters
@@ -47,9 +49,14 @@ class Sandbox:
         preload: Sequence[str],
         harness: str | None,
         limits: Limits,
+        device: str | None = None,
+        device_memory: float = 1.0,
     ) -> None:
         self.level: Level = level
         self.limits = limits
+        self.device = device
+        self._device_memory = device_memory
+        self._turns = None if device is None else Turns(device)
         self._preload = list(preload)
         self._harness = harness
         self._inputs: list[dict[str, Any]] = []
@@ -67,6 +74,8 @@ class Sandbox:
         inputs: Mapping[str, Mapping[str, Any]] | None = None,
         harness: str | None = None,
         limits: Limits | None = None,
+        device: str | None = None,
+        device_memory: float = 0.8,
     ) -> Self:
         """Start a warm process.
 
@@ -75,9 +84,20 @@ class Sandbox:
         inputs: trees of arrays and plain values by name, each the arguments of an entry point.
         harness: source of a module with `call(candidate, public, rng) -> output`, run in the
             child in place of `entry(**public)`; `candidate` is the entry point itself.
-        Raises: SandboxError when the level or a module cannot be had.
+        device: "cuda:0" and the like for candidates that need one, "cpu" to try that out. Each
+            then runs in a fresh interpreter, alone on the device, at level weak, which must be
+            asked for: a driver cannot work behind a stronger one (docs/security.md). Prefer
+            candidates on the CPU, and whoever judges them on the device.
+        device_memory: share of the device's memory that torch may take, above 0 and at most 1.
+        Raises: SandboxError when the level, a module or the device's name cannot be had.
         """
-        box = cls(choose(level, min_level), preload, harness, limits or Limits())
+        if device is None:
+            box = cls(choose(level, min_level), preload, harness, limits or Limits())
+        else:
+            if not 0 < device_memory <= 1:
+                raise SandboxError(f"device_memory is {device_memory}: give a share, as 0.8")
+            chosen, name = choose_for_device(level, min_level), normalised(device)
+            box = cls(chosen, preload, harness, limits or Limits(), name, device_memory)
         try:
             box._start()
             box.add_inputs(inputs or {})
@@ -125,8 +145,11 @@ class Sandbox:
             return Outcome("invalid", None, "the source is not text", "", 0.0, 0.0, 0, self.level)
         frame = wire.encode({"job": asdict(job), "fed": feed is not None})
         feeding = feed and Feeding(feed, {"rng", *self._input(job.input)})
+        patience_s = self.limits.wall_s + _GRACE_S + (_DEVICE_START_S if self.device else 0.0)
         try:
-            facts, report, fed = self._ask_alive(frame, self.limits.wall_s + _GRACE_S, feeding)
+            # waiting for a turn is nobody's time
+            with self._turns.take() if self._turns else contextlib.nullcontext():
+                facts, report, fed = self._ask_alive(frame, patience_s, feeding)
         except _KeepsDying as error:
             # The world is asked first: where a warm process stands without this candidate, the
             # world is whole. Whether the candidate or the machine's lack of memory ended the
@@ -152,7 +175,9 @@ class Sandbox:
         """End the warm process and whatever it runs. Closing twice is fine."""
         self._closed = True
         self._abandon()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        if self._turns is not None:
+            self._turns.close()
+        scratch.remove(self._scratch)
 
     def __enter__(self) -> Self:
         return self
@@ -200,9 +225,16 @@ class Sandbox:
             "harness": self._harness,
             "limits": asdict(self.limits),
             "scratch": self._scratch,
+            "device": self.device,
+            "device_memory": self._device_memory,
         }
         Path(self._scratch).mkdir(mode=0o700, exist_ok=True)
-        self._process = process = WarmProcess(wall(self.level), self._scratch, self.limits)
+        self._process = process = WarmProcess(
+            wall(self.level, self.device),
+            self._scratch,
+            self.limits,
+            keep=(self._turns.fd,) if self._turns else (),
+        )
         try:
             for request in (setting, *({"inputs": inputs} for inputs in self._inputs)):
                 process.ask(wire.encode(request), _START_S)

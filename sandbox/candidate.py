@@ -6,12 +6,12 @@ only what the candidate may say of itself; limits and exits are judged by `sandb
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import linecache
 import mmap
 import os
-import random
 import resource
 import signal
 import struct
@@ -24,25 +24,39 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from sandbox import stepwise, wire
+from sandbox import randomness, stepwise, wire
 from sandbox.job import KB, MB, Job, Limits
 from sandbox.linux import process
 from sandbox.walls import Wall
 
 FILE = "<candidate>"  # name of the candidate in tracebacks
 HARNESS_FILE = "<harness>"
-STARTED = struct.Struct("<dd")  # first bytes of a report: monotonic clock, CPU seconds so far
+STARTED = struct.Struct("<ddQQ")  # first bytes of a report: the fields of Started
 FINISHED = struct.Struct("<Q")  # and its last: bytes of the frame that lies in the shared memory
 BROKE = 1  # exit status of a child that could not report
 
 # The only descriptors above standard error, two of them for stepwise jobs alone. In the warm
 # process these numbers are taken for good, so that no pipe of a job has one of them.
 _REPORT, _ITEMS, _ANSWERS = 3, 4, 5
-_ENTROPY_BITS = 128  # as many as numpy draws for a SeedSequence
+_MADV_POPULATE_WRITE = 23  # all pages at once, Linux 5.14
+_POPULATED = 1 << 16  # bytes from which on that is worth a call
 _MAX_MESSAGE = 2000  # characters of an exception's message that are kept
 _MAX_FRAMES = 5  # innermost lines of the candidate that a reason shows
 
 Call = Callable[[Any, Mapping[str, Any], np.random.Generator], Any]
+
+
+class Started(NamedTuple):
+    """What was true when the candidate's code began: our own words, written before it.
+
+    clock: monotonic. cpu_s: seconds used so far. memory, tasks: bytes and threads of which the
+    warm process does not know, and that are not charged; there are some where a driver works.
+    """
+
+    clock: float
+    cpu_s: float
+    memory: int
+    tasks: int
 
 
 class Pipes(NamedTuple):
@@ -60,6 +74,7 @@ class Setting(NamedTuple):
     """What is the same for all candidates of a warm process.
 
     data_bytes: its share of the limit on memory. shared: memory that it sees too, for results.
+    null: a descriptor of the device that is always empty.
     """
 
     wall: Wall
@@ -68,46 +83,60 @@ class Setting(NamedTuple):
     scratch: str
     data_bytes: int
     shared: mmap.mmap
+    null: int
 
 
-def become(job: Job, public: Mapping[str, Any], setting: Setting, pipes: Pipes) -> NoReturn:
-    """Turn this fresh fork into the candidate, report, and exit, whatever happens on the way."""
+def become(
+    job: Job,
+    public: Mapping[str, Any],
+    rng: np.random.Generator,
+    setting: Setting,
+    pipes: Pipes,
+) -> NoReturn:
+    """Turn this fresh fork into the candidate, report, and exit, whatever happens on the way.
+
+    rng: the candidate's own, started for this job as all others are.
+    """
     leave = os._exit  # our own, whatever the candidate puts in its place
     try:
-        rng = _prepare(job, setting, pipes)
-        kind, reason, value = _run(job, public, setting, rng, pipes.fed is not None)
-        _flush()
-        _report(_frame(kind, reason, value, setting.limits), setting.shared)
+        _prepare(job, setting, pipes)
+        perform(job, public, rng, setting, pipes.fed is not None)
         leave(0)
     finally:
         leave(BROKE)  # never back into the frames of the warm process that we were forked from
 
 
-def _prepare(job: Job, setting: Setting, pipes: Pipes) -> np.random.Generator:
+def perform(
+    job: Job, public: Mapping[str, Any], rng: np.random.Generator, setting: Setting, fed: bool
+) -> None:
+    """Run the candidate, and report what it gave."""
+    kind, reason, value = _run(job, public, setting, rng, fed)
+    _flush()
+    _report(_frame(kind, reason, value, setting.limits), setting.shared)
+
+
+def _prepare(job: Job, setting: Setting, pipes: Pipes) -> None:
     """Do all that comes before the candidate's own code; start its clocks."""
     try:
-        _leave_family(setting, pipes)
-        rng = _fix_randomness(job.rng_seed)
+        leave_family(setting, pipes)
+        randomness.start_forked(job.rng_seed)
         setting.wall.enclose_candidate(setting.limits, setting.data_bytes, time.process_time())
         last = _REPORT if pipes.fed is None else _ANSWERS
         os.closerange(last + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        os.write(_REPORT, STARTED.pack(time.monotonic(), time.process_time()))
+        start_clocks()
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
         raise
-    return rng
 
 
-def _leave_family(setting: Setting, pipes: Pipes) -> None:
+def leave_family(setting: Setting, pipes: Pipes) -> None:
     """Keep nothing of the warm process but its memory: no session, signals, pipes, folder."""
     parent = os.getppid()
     os.setsid()  # where the scheduler groups by session, it also gets its fair share of the cores
     process.end_with_parent(parent, signal.SIGKILL)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
+    os.dup2(setting.null, 0)
     os.dup2(pipes.printed, 1)
     os.dup2(pipes.printed, 2)
     os.dup2(pipes.report, _REPORT, inheritable=False)
@@ -115,37 +144,17 @@ def _leave_family(setting: Setting, pipes: Pipes) -> None:
         os.dup2(pipes.fed.items, _ITEMS, inheritable=False)
         os.dup2(pipes.fed.answers, _ANSWERS, inheritable=False)
     os.chdir(setting.scratch)
-    sys.dont_write_bytecode = True
     gc.enable()
 
 
-def _fix_randomness(rng_seed: int) -> np.random.Generator:
-    """Start every generator from rng_seed, those that the candidate makes without a seed included.
-
-    Not covered: clocks, `uuid.uuid1`, a read of /dev/urandom, `os.getrandom`, and entropy that
-    compiled code asks of the kernel by itself. Threads may draw in any order.
-    """
-    _fix_entropy(random.Random(f"entropy {rng_seed}"))  # a stream apart from all others
-    random.seed(rng_seed)
-    np.random.seed(rng_seed % 2**32)
-    return np.random.Generator(np.random.PCG64(rng_seed))
+def start_clocks(memory: int = 0, tasks: int = 0) -> None:
+    """Tell the watch that the candidate's code comes next. memory, tasks: as in Started."""
+    os.write(_REPORT, STARTED.pack(time.monotonic(), time.process_time(), memory, tasks))
 
 
-def _fix_entropy(entropy: random.Random) -> None:
-    """Put a generator in place of the system's entropy, wherever Python and numpy ask for it.
-
-    `random._urandom` serves `random.SystemRandom`, `secrets`, and through `secrets.randbits` the
-    SeedSequence of numpy; a `random.Random` without a seed asks the kernel in compiled code, so
-    its `seed` is wrapped.
-    """
-    seed = random.Random.seed
-
-    def repeatable(self: random.Random, a: Any = None, version: int = 2) -> None:
-        seed(self, entropy.getrandbits(_ENTROPY_BITS) if a is None else a, version)
-
-    vars(os)["urandom"] = vars(random)["_urandom"] = entropy.randbytes
-    random.Random.seed = repeatable  # type: ignore[method-assign]
-    vars(random)["seed"] = random._inst.seed
+def descriptors(fed: bool) -> tuple[int, ...]:
+    """Give the numbers of a candidate's own descriptors, above standard error."""
+    return (_REPORT, _ITEMS, _ANSWERS) if fed else (_REPORT,)
 
 
 def _run(
@@ -217,6 +226,9 @@ def _failure(error: BaseException, kind: str, setting: Setting) -> tuple[str, st
         kind = "over_limit"
         bound = setting.limits.file_mb
         message = f"file_mb: more than {bound} MB refused, bound {bound} MB"
+    elif _is_no_device_memory(error):
+        kind = "over_limit"
+        message = f"device_memory: more than its share refused ({_message(error)})"
     elif _is_no_task(error):
         kind = "over_limit"
         bound = setting.limits.tasks
@@ -231,6 +243,12 @@ def _is_no_task(error: BaseException) -> bool:
     if isinstance(error, BlockingIOError):
         return error.errno == errno.EAGAIN and error.filename is None
     return isinstance(error, RuntimeError) and error.args == ("can't start new thread",)
+
+
+def _is_no_device_memory(error: BaseException) -> bool:
+    """Tell whether torch was refused memory on a device."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
 def _raise_memory_limit() -> None:
@@ -270,6 +288,10 @@ def _flush() -> None:
 
 def _report(frame: list[wire.Buffer], shared: mmap.mmap) -> None:
     """Put a frame where the watch can read it, and say how long it is."""
+    size = sum(map(len, frame))
+    if size > _POPULATED:
+        with contextlib.suppress(OSError):  # only faster
+            shared.madvise(_MADV_POPULATE_WRITE, 0, size)
     end = 0
     for buffer in frame:
         start, end = end, end + len(buffer)

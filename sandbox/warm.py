@@ -14,30 +14,24 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import gc
-import importlib
-import linecache
 import mmap
 import os
-import shutil
 import signal
 import socket
 import sys
-import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, NoReturn, cast
 
-import numpy as np
-
-from sandbox import candidate, first_steps, stepwise, wire
-from sandbox.candidate import HARNESS_FILE, Call, Pipes, Setting
+from sandbox import candidate, errand, loading, randomness, results, scratch, stepwise, wire
+from sandbox.candidate import Pipes, Setting
 from sandbox.job import Job, Limits, SandboxError
 from sandbox.levels import Level
 from sandbox.linux import process
 from sandbox.walls import wall
-from sandbox.watch import Ended, ParentGone, Watch, result_bytes
+from sandbox.watch import START_S, Ended, ParentGone, Watch
+
+_GATHER_AFTER = 16  # jobs: it takes .3 s with torch, more than a few forks cost without it
 
 
 class Pair(NamedTuple):
@@ -48,38 +42,52 @@ class Pair(NamedTuple):
     hand: int
 
 
-def main(parent: int, hand: int) -> None:
-    """Serve until the asking process hangs up. `parent`: its process id; `hand`: a descriptor."""
-    pair = _take_pipes(hand)
-    scratch = os.getcwd()  # noqa: PTH109 - where we were started; a module may leave it
-    process.end_with_parent(parent, signal.SIGTERM)
-    process.adopt_orphans()
+def main(parent: int, hand: int, results_fd: int) -> None:
+    """Serve until the asking process hangs up.
+
+    parent: its process id. hand, results_fd: descriptors of what it hands over, and of the memory
+    for results.
+    """
+    folder = os.getcwd()  # noqa: PTH109 - where we were started; a module may leave it
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     try:
         try:
-            _serve_all(pair, parent)
+            pair = _take_pipes(hand)
+            process.end_with_parent(parent, signal.SIGTERM)
+            process.adopt_orphans()
+            _serve_all(pair, parent, results_fd)
         finally:
             # The pipes of a killed parent close before its SIGTERM comes: late, it would cut
             # short the removal of the folder.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.remove(folder)
 
 
 @dataclass(frozen=True)
 class Warm:
-    """All that this process knows. memory: bytes it uses itself, which no candidate is charged."""
+    """All that this process knows.
+
+    memory: bytes it uses itself, which no candidate is charged. sees_results: whether the asking
+    process reads results in the shared memory; in a container it cannot. dirty: bytes of the last
+    result there. jobs: how many there were. errand: how a fork starts
+    a candidate on a device; None where the fork becomes the candidate.
+    """
 
     setting: Setting
     inputs: dict[str, Any]
     memory: int
+    sees_results: bool
+    errand: errand.Errand | None
+    dirty: int = 0
+    jobs: int = 0
 
 
-def _serve_all(pair: Pair, parent: int) -> None:
+def _serve_all(pair: Pair, parent: int, results_fd: int) -> None:
     """Prepare, and answer requests until the other end hangs up."""
     try:
-        warm = _prepare(wire.receive(pair.requests))
+        warm = _prepare(wire.receive(pair.requests), results_fd)
         process.end_with_parent(parent, signal.SIGTERM)  # a change of user has undone it
         wire.send(pair.replies, {"ready": True})
         while True:
@@ -93,7 +101,7 @@ def _serve_all(pair: Pair, parent: int) -> None:
 def _serve(warm: Warm, request: dict[str, Any], pair: Pair) -> Warm:
     """Answer one request; give what is known afterwards."""
     if "inputs" in request:
-        warm = _settle(warm.setting, {**warm.inputs, **_frozen(request["inputs"])})
+        warm = _settle(warm, loading.frozen(request["inputs"]))
         wire.send(pair.replies, {"ready": True})
         return warm
     try:
@@ -102,10 +110,13 @@ def _serve(warm: Warm, request: dict[str, Any], pair: Pair) -> Warm:
     except (SandboxError, OSError) as error:
         wire.send(pair.replies, {"fault": f"{type(error).__name__}: {error}"})
         return warm
-    facts = {**ended._asdict(), "report": len(ended.report)}
-    wire.write_all(pair.replies, [*wire.encode(facts), ended.report])
-    warm.setting.shared.madvise(mmap.MADV_REMOVE)  # the next candidate finds zeros
-    return warm
+    size = len(ended.report)
+    here = b"" if warm.sees_results else ended.report
+    facts = {**ended._asdict(), "report": len(here), "shared": size - len(here)}
+    wire.write_all(pair.replies, [*wire.encode(facts), here])
+    if warm.jobs == _GATHER_AFTER:
+        process.gather_pages()
+    return replace(warm, dirty=size, jobs=warm.jobs + 1)
 
 
 @contextlib.contextmanager
@@ -141,21 +152,28 @@ def _run(job: Job, warm: Warm, pair: Pair, fed: stepwise.Ends | None) -> Ended:
     """
     _assert_one_thread()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as the candidate is to find it
     report, report_end = os.pipe()
     printed, printed_end = os.pipe()
     try:
+        results.clear(warm.setting.shared, warm.dirty)
+        rng = randomness.start(job.rng_seed)
         pid = warm.setting.wall.fork()
         if pid == 0:
             ends = Pipes(report_end, printed_end, fed)
-            candidate.become(job, warm.inputs[job.input], warm.setting, ends)
+            become = warm.errand.run if warm.errand else candidate.become
+            become(job, warm.inputs[job.input], rng, warm.setting, ends)
         os.close(report_end)
         os.close(printed_end)
         limits, shared = warm.setting.limits, warm.setting.shared
-        return Watch(pid, report, printed, pair.requests, limits, shared, warm.memory).wait()
+        memory, start_s = (0, errand.START_S) if warm.errand else (warm.memory, START_S)
+        asker = pair.requests
+        return Watch(pid, report, printed, asker, limits, shared, memory, start_s).wait()
     finally:
         os.close(report)
         os.close(printed)
-        _empty(warm.setting.scratch)
+        scratch.empty(warm.setting.scratch)
+        signal.signal(signal.SIGTERM, _leave)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
@@ -179,100 +197,42 @@ def _take_pipes(hand: int) -> Pair:
     return pair
 
 
-def _prepare(request: dict[str, Any]) -> Warm:
+def _prepare(request: dict[str, Any], results_fd: int) -> Warm:
     """Preload, and compile the harness. Raises: SandboxError naming what cannot be had."""
-    own = os.environ.pop("PYTHONPATH", None)  # ours alone: no candidate imports this package
-    sys.path[:] = [path for path in sys.path if path != own]
-    for name in request["preload"]:
-        _preload(name)
-    limits, scratch = Limits(**request["limits"]), request["scratch"]
-    call = _harness(request["harness"])
-    first_steps.take()
+    limits, folder, device = Limits(**request["limits"]), request["scratch"], request["device"]
+    call = loading.load(request)
     _assert_one_thread()
-    level = wall(cast(Level, request["level"]))
-    _empty(scratch)  # torch leaves a cache there
+    level = wall(cast(Level, request["level"]), device)
+    scratch.empty(folder)  # torch leaves a cache there
     try:
-        level.enclose_warm(scratch, limits)
+        level.enclose_warm(folder, limits)
     except OSError as error:
         raise SandboxError(f"level {request['level']} cannot be enforced here: {error}") from error
-    shared = mmap.mmap(-1, result_bytes(limits))
-    setting = Setting(level, limits, call, scratch, 0, shared)
-    return _settle(setting, {})
+    randomness.replace_entropy()
+    sys.dont_write_bytecode = True
+    sent = None if device is None else errand.Errand(request, os.dup(results_fd))
+    shared, seen = _results(results_fd, limits)
+    null = os.open(os.devnull, os.O_RDONLY)
+    setting = Setting(level, limits, call, folder, 0, shared, null)
+    return _settle(Warm(setting, {}, 0, seen, sent), {})
 
 
-def _preload(name: str) -> None:
+def _results(fd: int, limits: Limits) -> tuple[mmap.mmap, bool]:
+    """Give the memory for results, and whether the asking process has it too."""
     try:
-        importlib.import_module(name)
-    except Exception as error:  # whatever a foreign module raises
-        raise SandboxError(f"preload: {name} cannot be imported: {error!r}") from error
+        return results.attach(fd), True
+    except OSError:
+        return mmap.mmap(-1, results.frame_bytes(limits)), False
 
 
-def _harness(source: str | None) -> Call | None:
-    if source is None:
-        return None
-    linecache.cache[HARNESS_FILE] = len(source), None, source.splitlines(True), HARNESS_FILE
-    module = ModuleType("harness")
-    sys.modules["harness"] = module
-    try:
-        exec(compile(source, HARNESS_FILE, "exec"), module.__dict__)
-    except Exception as error:  # whatever the harness raises
-        lines = traceback.format_exc(limit=-1)
-        raise SandboxError(f"the harness cannot be imported: {lines}") from error
-    call = module.__dict__.get("call")
-    if not callable(call):
-        raise SandboxError("the harness must define call(candidate, public, rng)")
-    return cast(Call, call)
-
-
-def _settle(setting: Setting, inputs: dict[str, Any]) -> Warm:
+def _settle(warm: Warm, inputs: Mapping[str, Any]) -> Warm:
     """Measure what is held now, and keep the collector from touching it after each fork."""
     gc.collect()
     gc.freeze()
     gc.disable()
-    setting = setting._replace(data_bytes=process.data_bytes())
-    return Warm(setting, inputs, process.usage(os.getpid()).memory)
-
-
-def _frozen(tree: Any) -> Any:
-    """Make all arrays of a tree read-only."""
-    if isinstance(tree, np.ndarray):
-        tree.flags.writeable = False
-    elif isinstance(tree, dict):
-        for value in tree.values():
-            _frozen(value)
-    elif isinstance(tree, list):
-        for value in tree:
-            _frozen(value)
-    return tree
-
-
-def _empty(scratch: str) -> None:
-    """Make the working folder what it was, whatever a candidate did to it; nobody else lives."""
-    folder = Path(scratch)
-    if folder.is_symlink() or not folder.is_dir():
-        folder.unlink(missing_ok=True)
-        folder.mkdir(mode=0o700)
-        return
-    if os.statvfs(scratch).f_flag & os.ST_RDONLY:
-        return
-    if folder.stat().st_uid == os.geteuid():  # in a container it is the engine's, and open to us
-        folder.chmod(0o700)
-    for inner in folder.iterdir():
-        if inner.is_dir() and not inner.is_symlink():
-            inner.chmod(0o700)
-            _open_folders(inner)
-            shutil.rmtree(inner)
-        else:
-            inner.unlink()
-
-
-def _open_folders(folder: Path) -> None:
-    """Let us delete within folders whose permissions a candidate took away."""
-    for place, names, _ in os.walk(folder):
-        for name in names:
-            inner = Path(place, name)
-            if not inner.is_symlink():
-                inner.chmod(0o700)
+    setting = warm.setting._replace(data_bytes=process.data_bytes())
+    memory = process.usage(os.getpid()).memory
+    return replace(warm, setting=setting, inputs={**warm.inputs, **inputs}, memory=memory)
 
 
 def _leave(*_: object) -> NoReturn:
@@ -281,4 +241,4 @@ def _leave(*_: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(*map(int, sys.argv[1:]))

@@ -17,12 +17,12 @@ import time
 from typing import NamedTuple
 
 from sandbox import wire
-from sandbox.candidate import FILE, FINISHED, STARTED
+from sandbox.candidate import FILE, FINISHED, STARTED, Started
 from sandbox.job import KB, MB, Limits, SandboxError, Status
 from sandbox.linux import process
 
 _LOOK_S = 0.010  # between two looks at clocks, memory and tasks
-_START_S = 30.0  # a fork that has not reached the candidate's code by then is a broken world
+START_S = 30.0  # a fork that has not reached the candidate's code by then is a broken world
 _READ_BYTES = 1 << 20
 _ORPHAN_S = 0.0005  # between two attempts to reap what was killed
 _FAULT = b"Fatal Python error: "  # what faulthandler writes first
@@ -68,17 +68,13 @@ class Ended(NamedTuple):
     max_rss_bytes: int
 
 
-def result_bytes(limits: Limits) -> int:
-    """Give how much memory the frame of a result may take."""
-    return wire.PREFIX_BYTES + wire.MAX_HEADER + limits.result_mb * MB
-
-
 class Watch:
     """Watches one child.
 
     pid: of the child, not reaped by anyone else. report, printed: reading ends of its pipes.
     asker: descriptor whose hang-up means that nobody waits any more. shared: memory in which the
-    child leaves its result. base_memory: bytes that the warm process itself uses.
+    child leaves its result. base_memory: bytes that the child is not charged. start_s: how long it
+    may take to reach the candidate's code.
     """
 
     def __init__(
@@ -90,6 +86,7 @@ class Watch:
         limits: Limits,
         shared: mmap.mmap,
         base_memory: int,
+        start_s: float = START_S,
     ) -> None:
         self._pid = pid
         self._limits = limits
@@ -99,7 +96,8 @@ class Watch:
         self._report = _Stream(report, STARTED.size + FINISHED.size)
         self._printed = _Stream(printed, limits.output_kb * KB)
         self._forked = time.monotonic()
-        self._started: tuple[float, float] | None = None
+        self._start_s = start_s
+        self._started: Started | None = None
 
     def wait(self) -> Ended:
         """Wait for the end of the child and all it left; give how it ended.
@@ -145,13 +143,13 @@ class Watch:
     def _patience(self, next_look: float) -> float:
         """Give milliseconds until something must be looked at."""
         start = self._start()
-        until = min(next_look, start[0] + self._limits.wall_s) if start else next_look
+        until = min(next_look, start.clock + self._limits.wall_s) if start else next_look
         return max(0.0, until - time.monotonic()) * 1000
 
-    def _start(self) -> tuple[float, float] | None:
-        """Give when the candidate's code started: monotonic clock, CPU seconds used before."""
+    def _start(self) -> Started | None:
+        """Give what was true when the candidate's code started; None before."""
         if self._started is None and self._report.size >= STARTED.size:
-            self._started = STARTED.unpack(self._report.bytes()[: STARTED.size])
+            self._started = Started(*STARTED.unpack(self._report.bytes()[: STARTED.size]))
         return self._started
 
     def _flood(self) -> Breach | None:
@@ -163,23 +161,23 @@ class Watch:
     def _look(self) -> Breach | None:
         limits, start = self._limits, self._start()
         if start is None:
-            if time.monotonic() > self._forked + _START_S:
-                raise SandboxError(f"a forked child did not start within {_START_S:g} s")
+            if time.monotonic() > self._forked + self._start_s:
+                raise SandboxError(f"a forked child did not start within {self._start_s:g} s")
             return None
-        wall = time.monotonic() - start[0]
+        wall = time.monotonic() - start.clock
         if wall > limits.wall_s:
             return Breach("wall_s", wall, limits.wall_s)
         family = process.descendants(os.getpid())  # we adopt what leaves its own parent
-        cpu = sum(map(process.cpu_seconds, family)) - start[1]
+        cpu = sum(map(process.cpu_seconds, family)) - start.cpu_s
         if limits.tasks > 1:  # it may have children, and have waited for some
             cpu += sum(map(process.reaped_cpu_seconds, family))
         if cpu > limits.cpu_s:
             return Breach("cpu_s", cpu, limits.cpu_s)
         used = [process.usage(pid) for pid in family]
-        memory = sum(max(0, each.memory - self._base) for each in used)
+        memory = sum(max(0, each.memory - self._base - start.memory) for each in used)
         if memory > limits.memory_mb * MB:
             return Breach("memory_mb", memory / MB, limits.memory_mb)
-        tasks = sum(each.threads for each in used)
+        tasks = sum(each.threads for each in used) - start.tasks
         if tasks > limits.tasks:
             return Breach("tasks", tasks, limits.tasks)
         return None
@@ -195,7 +193,7 @@ class Watch:
         if start is None:
             said = self._printed.bytes().decode(errors="replace").strip()
             raise SandboxError(f"a forked child broke before the candidate ({code}): {said}")
-        cpu = max(0.0, usage.ru_utime + usage.ru_stime - start[1])
+        cpu = max(0.0, usage.ru_utime + usage.ru_stime - start.cpu_s)
         if breach is None and cpu > self._limits.cpu_s:
             breach = Breach("cpu_s", cpu, self._limits.cpu_s)
         if breach is None and orphans and 1 + orphans > self._limits.tasks:
@@ -205,7 +203,7 @@ class Watch:
             verdict=(breach.status, breach.reason) if breach else self._exit(code, cpu),
             report=self._frame()[: 0 if breach else None],
             stdout=_before_fault(self._printed.bytes()[: self._printed.bound]),
-            wall_s=max(0.0, now - start[0]),
+            wall_s=max(0.0, now - start.clock),
             cpu_s=cpu,
             max_rss_bytes=usage.ru_maxrss * KB,
         )

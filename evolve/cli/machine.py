@@ -123,6 +123,9 @@ def _facts(document: Document) -> Iterator[tuple[str, str | Text]]:
     packages = (f"{name} {version or 'missing'}" for name, version in document["packages"].items())
     yield "Python", ", ".join([document["python"], *packages])
     yield "GPU", document["gpu"] or NONE
+    worker = document["gpu_worker"]
+    here = "yes" if worker["available"] else f"no: {worker['reason']}"
+    yield "GPU worker", f"{here} ({worker['promise']})"
     yield "keys", ", ".join(document["keys"]) or NONE
     yield "archive", document["archive"]
     yield "", ""

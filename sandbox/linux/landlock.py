@@ -53,6 +53,7 @@ class Ruleset:
     readable: files, and folders with all below, to read but not to execute. listable: folders
         whose names, and those of all folders below, may be listed. writable: as readable, and to
         make, change, move and remove files and folders below. devices: to read and write.
+    driven: devices to control (ioctl) as well.
         A path that cannot be reached is skipped: nothing is granted.
     version: the ABI to keep to; None for the kernel's.
     fd: what holds the rules; closed on exec, and to be kept open until `restrict`.
@@ -66,6 +67,7 @@ class Ruleset:
         listable: Sequence[Place] = (),
         writable: Sequence[Place] = (),
         devices: Sequence[Place] = (),
+        driven: Sequence[Place] = (),
         version: int | None = None,
     ) -> None:
         known = abi() if version is None else version
@@ -77,6 +79,7 @@ class Ruleset:
             (listable, _READ_DIR),
             (writable, _READING | _WRITING),
             (devices, _READ_FILE | _WRITE_FILE),
+            (driven, _READ_FILE | _WRITE_FILE | _IOCTL_DEV),
         )
         try:
             for places, rights in granted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 from typing import Any
 
@@ -20,14 +21,20 @@ def call(name: str, *arguments: Any) -> int:
 
     arguments: int (as a long), bytes (as a text), None, or ctypes values. Raises: OSError.
     """
-    function = getattr(_libc, name)
-    function.restype = ctypes.c_long if name == "syscall" else ctypes.c_int
+    function = _function(name)
     given = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
     result = int(function(*given))
     if result == -1:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")
     return result
+
+
+@functools.cache
+def _function(name: str) -> Any:
+    function = getattr(_libc, name)
+    function.restype = ctypes.c_long if name == "syscall" else ctypes.c_int
+    return function
 
 
 def syscall(number: int, *arguments: Any) -> int:

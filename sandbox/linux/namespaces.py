@@ -11,6 +11,7 @@ import errno
 import os
 import signal
 import stat
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,7 +40,8 @@ _HIGHEST_SMALL_ID = 65_533  # where a container maps few ids: next to nobody's
 _MOUNT_POINTS = ("/tmp", "/run", "/var", "/usr")
 _ROOT_OPTIONS = "mode=755,size=1m,nr_inodes=16384"  # empty files and folders to bind upon
 _SCRATCH_INODES = 1024
-_CAPABILITY_VERSION = 0x20080522
+_CAPABILITIES = struct.pack("=Ii", 0x20080522, 0)  # version of the call, and whose: one's own
+_NONE = bytes(24)  # effective, permitted and inheritable, twice 32 of each
 
 # Below /proc/sys: what forbids namespaces, the value by which it does, and what a person can do.
 _SWITCHES = (
@@ -115,9 +117,7 @@ def fork() -> int:
 
 def drop_capabilities() -> None:
     """Give up every capability, inside and outside. Raises: OSError."""
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
-    none = (ctypes.c_uint32 * 6)()
-    libc.syscall(number("capset"), header, none)
+    libc.syscall(number("capset"), _CAPABILITIES, _NONE)
 
 
 def _own_users(also: int) -> None:

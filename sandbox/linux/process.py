@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 from sandbox.linux import libc
 
+_LARGE_PAGE = 2 << 20
+_MADV_COLLAPSE = 25
 _CPU_CLOCK_OF_PROCESS = 2  # CPUCLOCK_SCHED; a clock id is the inverted process id and this kind
 
 
@@ -29,17 +31,23 @@ class Usage(NamedTuple):
 def end_with_parent(parent: int, number: signal.Signals) -> None:
     """Have this process receive a signal when the thread that started it ends.
 
-    parent: its process id; when it is gone already, this process ends at once. The first process
-    of a container sees no parent (0): there the end of its pipes must do.
+    parent: its process id. The first process of a container sees no parent (0): there the end of
+    its pipes must do. Raises: SystemExit when the parent is gone already.
     """
     libc.prctl(libc.PR_SET_PDEATHSIG, number)
     if os.getppid() not in (parent, 0):
-        os._exit(1)
+        raise SystemExit(1)
 
 
 def keep_proc() -> None:
     """Hold /proc open, for a process that is about to leave the root that it lies in."""
     _proc()
+
+
+def let_go_of_proc() -> None:
+    """Close /proc, which is held from its first use on; for a process about to be a candidate."""
+    os.close(_proc())
+    _proc.cache_clear()
 
 
 def adopt_orphans() -> None:
@@ -130,6 +138,23 @@ def write_own(name: str, text: str) -> None:
         os.close(fd)
 
 
+def gather_pages() -> None:
+    """Put this process' own memory on large pages, where the kernel can (Linux 6.1).
+
+    A fork copies an entry per page: with torch loaded, a third of the time of one is left.
+    """
+    for line in _read_whole("self/maps").splitlines():
+        place, rights, _, _, _, *name = line.split(maxsplit=5)
+        if rights != "rw-p" or name not in ([], ["[heap]"]):
+            continue
+        begin, end = (int(address, 16) for address in place.split("-"))
+        for address in range(
+            -(-begin // _LARGE_PAGE) * _LARGE_PAGE, end + 1 - _LARGE_PAGE, _LARGE_PAGE
+        ):
+            with contextlib.suppress(OSError):  # nothing is there, or nothing to be had
+                libc.call("madvise", address, _LARGE_PAGE, _MADV_COLLAPSE)
+
+
 def num_threads() -> int:
     """Count the threads of this process, those that Python does not know included."""
     return len(_names("self/task"))
@@ -175,3 +200,10 @@ def _read(path: str) -> str:
         return os.read(fd, 1 << 16).decode(errors="replace")
     finally:
         os.close(fd)
+
+
+def _read_whole(path: str) -> str:
+    """Read a file that the kernel gives in pieces."""
+    fd = os.open(path, os.O_RDONLY, dir_fd=_proc())
+    with os.fdopen(fd, encoding="utf-8", errors="replace") as file:
+        return file.read()

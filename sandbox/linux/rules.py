@@ -56,7 +56,8 @@ _PR_GET_DUMPABLE, _PR_SET_NAME, _PR_GET_NAME, _PR_GET_NO_NEW_PRIVS = 3, 15, 16, 
 _PR_SET_VMA = 0x53564D41
 
 _CLONE_NEW = 0x7E020000  # cgroup, ipc, mount, net, pid, user and uts namespaces
-_CLONE_PARENT, _CLONE_UNTRACED = 0x8000, 0x800000
+_CLONE_PARENT, _CLONE_THREAD, _CLONE_UNTRACED = 0x8000, 0x10000, 0x800000
+_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # what types into a terminal
 
 _ALWAYS = """
     read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range dup dup2 dup3
@@ -117,6 +118,16 @@ _BY_ARGUMENT = {
     ),
 }
 
+# What a driver calls for good after it was started: its ioctls have any number, and it waits in
+# threads of its own. Its sockets were made before, and nobody can be accepted on them.
+_DRIVER = {
+    "ioctl": Rule(errno.ENOTTY, 1, (_TIOCSTI, _TIOCLINUX), unless=True),
+    "clone": Rule(errno.EAGAIN, 0, (_CLONE_THREAD,), _CLONE_THREAD | _CLONE_NEW),
+    "mlock": ALLOWED,  # within RLIMIT_MEMLOCK
+    "munlock": ALLOWED,
+    "get_mempolicy": ALLOWED,
+}
+
 _TASKS = {
     "clone": Rule(errno.EPERM, 0, (0,), _CLONE_NEW | _CLONE_PARENT | _CLONE_UNTRACED),
     "fork": ALLOWED,
@@ -124,15 +135,18 @@ _TASKS = {
 }
 
 
-def rules(*, tasks: bool, files: bool) -> dict[str, Rule]:
+def rules(*, tasks: bool, files: bool, driver: bool = False) -> dict[str, Rule]:
     """Give the rule of every call that is not simply REFUSED, by its name.
 
     tasks: whether it may start threads and processes. files: whether it may write any.
+    driver: whether a device's driver works in the process; it may start threads then, and no
+        process whatever `tasks` says.
     """
     return {
         **dict.fromkeys(_ALWAYS.split(), ALLOWED),
         **(dict.fromkeys(_FOR_FILES.split(), ALLOWED) if files else {}),
         **_BY_ARGUMENT,
-        **(_TASKS if tasks else dict.fromkeys(_TASKS, NO_TASK)),
+        **(_TASKS if tasks and not driver else dict.fromkeys(_TASKS, NO_TASK)),
+        **(_DRIVER if driver else {}),
         **dict.fromkeys(("clone3", "openat2"), UNKNOWN),  # arguments in memory: not to be judged
     }

@@ -7,6 +7,7 @@ of the call is found by binary search over ranges with the same answer.
 from __future__ import annotations
 
 import ctypes
+import errno
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from sandbox.linux.rules import (
 from sandbox.linux.syscalls import AUDIT_ARCH, NUMBERS, number
 
 _SET_MODE_FILTER = 1
+_ALL_THREADS = 1  # SECCOMP_FILTER_FLAG_TSYNC
 _RET_KILL_PROCESS = 0x80000000
 _RET_ERRNO = 0x00050000
 _RET_ALLOW = 0x7FFF0000
@@ -73,25 +75,30 @@ class Filter:
         self._steps = (_Instruction * len(steps))(*[step.packed() for step in steps])
         self._ids = [self._steps[at] for at in places]  # each a view of its step
         self._header = _Program(len(steps), self._steps)
-        self._call = number("seccomp"), _SET_MODE_FILTER, 0, ctypes.byref(self._header)
+        self._number = number("seccomp")
 
     def program(self, own_pid: int) -> bytes:
         """Give the program of a process. own_pid: its id as it sees it itself."""
         self._fill_in(own_pid)
         return bytes(self._steps)
 
-    def install(self, own_pid: int) -> None:
-        """Bind this process and all that come from it, for ever. Raises: OSError."""
+    def install(self, own_pid: int, *, all_threads: bool = False) -> None:
+        """Bind this process and all that come from it, for ever. Raises: OSError.
+
+        all_threads: also those that run already; else the calling one alone is bound.
+        """
         self._fill_in(own_pid)
         libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
-        libc.syscall(*self._call)
+        flags, program = _ALL_THREADS if all_threads else 0, ctypes.byref(self._header)
+        if stray := libc.syscall(self._number, _SET_MODE_FILTER, flags, program):
+            raise OSError(errno.EBUSY, f"seccomp: thread {stray} cannot be bound")
 
     def _fill_in(self, own_pid: int) -> None:
         for step in self._ids:
             step.k = own_pid
 
 
-def assemble(machine: str, *, tasks: bool, files: bool) -> Filter:
+def assemble(machine: str, *, tasks: bool, files: bool, driver: bool = False) -> Filter:
     """Give the filter that says what `rules` says.
 
     machine: a key of AUDIT_ARCH. Calls of any other architecture kill the process, the 32-bit ones
@@ -108,7 +115,8 @@ def assemble(machine: str, *, tasks: bool, files: bool) -> Filter:
             _Step(_JUMP_IF_AT_LEAST, _X32_BIT, otherwise=1),
             _Step(_RETURN, _RET_KILL_PROCESS),
         ]
-    return Filter(steps + _search(_ranges(rules(tasks=tasks, files=files), machine)))
+    chosen = rules(tasks=tasks, files=files, driver=driver)
+    return Filter(steps + _search(_ranges(chosen, machine)))
 
 
 def _ranges(chosen: dict[str, Rule], machine: str) -> list[tuple[int, Rule]]:

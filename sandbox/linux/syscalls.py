@@ -68,6 +68,7 @@ NUMBERS = _parse(
     renameat2=316,276 ftruncate=77,46 fallocate=285,47 fsync=74,82 fdatasync=75,83
 
     brk=12,214 mmap=9,222 munmap=11,215 mprotect=10,226 mremap=25,216 madvise=28,233 msync=26,227
+    mlock=149,228 munlock=150,229 get_mempolicy=239,236
 
     time=201,- gettimeofday=96,169 clock_gettime=228,113 clock_getres=229,114 nanosleep=35,101
     clock_nanosleep=230,115 times=100,153 alarm=37,- getitimer=36,102 setitimer=38,103

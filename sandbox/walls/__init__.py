@@ -39,9 +39,13 @@ class Wall(Protocol):
         """
 
 
-def wall(level: Level) -> Wall:
-    """Give the wall of a level."""
+def wall(level: Level, device: str | None = None) -> Wall:
+    """Give the wall of a level; or, at level weak alone, the one for candidates on a device."""
     # Each is imported alone: the trusted side needs none of the kernel's numbers.
+    if device is not None:
+        from sandbox.walls.device import Device
+
+        return Device()
     if level == "weak":
         from sandbox.walls.weak import Weak
 

@@ -33,9 +33,14 @@ class Weak:
     def enclose_candidate(self, limits: Limits, data_bytes: int, cpu_s: float) -> None:
         memory = data_bytes + limits.memory_mb * MB
         lower_limit(resource.RLIMIT_DATA, memory, memory + _MEMORY_TO_REPORT)
-        lower_limit(resource.RLIMIT_FSIZE, limits.file_mb * MB)
-        lower_limit(resource.RLIMIT_CORE, 0)
-        lower_limit(resource.RLIMIT_CPU, math.ceil(cpu_s + limits.cpu_s) + _CPU_TO_REPORT)
+        bound_files_and_time(limits, cpu_s)
+
+
+def bound_files_and_time(limits: Limits, cpu_s: float) -> None:
+    """Lower all limits but the one on memory. cpu_s: CPU time so far."""
+    lower_limit(resource.RLIMIT_FSIZE, limits.file_mb * MB)
+    lower_limit(resource.RLIMIT_CORE, 0)
+    lower_limit(resource.RLIMIT_CPU, math.ceil(cpu_s + limits.cpu_s) + _CPU_TO_REPORT)
 
 
 def lower_limit(which: int, soft: int, hard: int | None = None) -> None:

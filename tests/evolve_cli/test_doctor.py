@@ -11,8 +11,8 @@ from sandbox.proof import Finding
 
 KEY = "sk-never-shown-4f1c"
 KEYS = {
-    "level", "why", "min_level", "levels", "kernel", "python", "packages", "gpu", "keys", "archive",
-    "proof", "held",
+    "level", "why", "min_level", "levels", "kernel", "python", "packages", "gpu",
+    "gpu_worker", "keys", "archive", "proof", "held",
 }  # fmt: skip
 LINE_KEYS = {"attack", "family", "title", "held", "said"}
 
@@ -128,6 +128,14 @@ def test_the_gpu_is_named_by_a_process_of_its_own(monkeypatch):
     monkeypatch.setattr(doctor, "_GPU_QUESTION", "print('Accelerator 9')")
     with doctor._gpu_question() as gpu:
         assert gpu() == "Accelerator 9"
+
+
+def test_the_gpu_worker_is_named_as_weaker_and_tried_out():
+    found = doctor._gpu_worker(None)
+    assert (found["available"], found["reason"]) == (False, "no GPU that torch can use")
+    assert found["promise"].startswith("weaker than landlock")
+    assert doctor._gpu_worker("a stand-in", device="cpu")["available"]
+    assert doctor._gpu_worker("none such", device="cuda:99")["reason"]
 
 
 def test_a_broken_driver_is_no_gpu(monkeypatch):

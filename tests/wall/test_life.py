@@ -75,6 +75,22 @@ def test_nothing_is_left_when_the_asking_process_is_killed(level, doing):
     until(lambda: not Path(scratch).exists())
 
 
+@pytest.mark.parametrize("delay_s", [0, 0.1, 0.3])  # a start takes a few tenths of a second
+def test_nothing_is_left_when_the_asking_process_is_killed_while_it_opens(level, delay_s, tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, level, "idle"],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    ) as parent:
+        [warm] = until(lambda: children_of_program(parent.pid, "sandbox.warm"))
+        time.sleep(delay_s)
+        parent.kill()
+    until(lambda: not alive(warm))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_killed_warm_process_is_started_again_with_all_its_inputs(level):
     with Sandbox.open(level=level, inputs=INPUTS) as box:
         box.add_inputs({"b": {"x": 8}})
@@ -216,6 +232,13 @@ def two_below(pid: int) -> list[int]:
     found = children_of(pid)
     found += [grandchild for child in found for grandchild in children_of(child)]
     return found if len(found) == 2 else []
+
+
+def children_of_program(pid: int, name: str) -> list[int]:
+    """Give the children whose command line holds a name."""
+    return [
+        child for child in children_of(pid) if name in Path(f"/proc/{child}/cmdline").read_text()
+    ]
 
 
 def children_of(pid: int) -> list[int]:

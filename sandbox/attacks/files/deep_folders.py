@@ -2,6 +2,7 @@
 
 Seen: held
 Held from: weak
+Limits: file_mb=1
 Bare: bites
 """
 
