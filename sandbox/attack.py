@@ -33,6 +33,7 @@ CONTROL = "control"
 
 # Clocks that an attack breaks soon, and that an honest program of milliseconds keeps even on a
 # machine with much else to do. The wall limit is only for those that use no CPU time.
+_UNHURRIED_S = 3.0  # CPU seconds for those that are not about time: getting memory takes some
 LIMITS = Limits(wall_s=20, cpu_s=0.3, memory_mb=96, tasks=1, file_mb=0, result_mb=1, output_kb=16)
 
 Bare = Literal["bites", "bites as root", "depends", "unsafe", "none"]
@@ -141,7 +142,7 @@ def _read(path: Path) -> Attack:
             held_from=_one_of(said["Held from"], LEVELS),
             bare=_one_of(bare, get_args(Bare)),
             bare_note=note,
-            limits=_limits(said.get("Limits", "")),
+            limits=_limits(said.get("Limits", ""), name.partition("/")[0]),
             in_harness=said.get("Harness", "no") == "yes",
             quick=said.get("Quick", "no") == "yes",
         )
@@ -170,9 +171,10 @@ def _one_of(text: str, known: tuple[_Name, ...]) -> _Name:
     raise ValueError(f"{text!r} is none of {', '.join(map(str, known))}")
 
 
-def _limits(text: str) -> Limits:
+def _limits(text: str, family: str) -> Limits:
     """Read `wall_s=0.5 tasks=2`."""
     kinds = {field.name: float if field.name.endswith("_s") else int for field in fields(Limits)}
     pairs = (item.split("=") for item in text.split())
     changed = {name: kinds[name](value) for name, value in pairs}
-    return replace(LIMITS, **changed)  # type: ignore[arg-type]
+    usual = LIMITS if family == "time" else replace(LIMITS, cpu_s=_UNHURRIED_S)
+    return replace(usual, **changed)  # type: ignore[arg-type]

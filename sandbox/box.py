@@ -23,6 +23,7 @@ from sandbox.walls import wall
 
 _RESTARTS = 2  # times that one job may find the warm process dead before the world is called broken
 _START_S = 120.0  # to import what is preloaded, on a slow disk
+_DEVICE_MEMORY = 0.8  # leaves something to the display, to a grader, and to the driver itself
 _DEVICE_START_S = 150.0  # for each candidate to import it, and to start the device's driver
 _GRACE_S = 60.0  # beyond the wall limit, before a silent warm process is called broken
 _STATUSES: tuple[Status, ...] = ("ok", "invalid", "crashed", "over_limit")  # that a report may say
@@ -50,7 +51,7 @@ class Sandbox:
         harness: str | None,
         limits: Limits,
         device: str | None = None,
-        device_memory: float = 1.0,
+        device_memory: float = _DEVICE_MEMORY,
     ) -> None:
         self.level: Level = level
         self.limits = limits
@@ -75,7 +76,7 @@ class Sandbox:
         harness: str | None = None,
         limits: Limits | None = None,
         device: str | None = None,
-        device_memory: float = 0.8,
+        device_memory: float = _DEVICE_MEMORY,
     ) -> Self:
         """Start a warm process.
 
@@ -87,16 +88,16 @@ class Sandbox:
         device: "cuda:0" and the like for candidates that need one, "cpu" to try that out. Each
             then runs in a fresh interpreter, alone on the device, at level weak, which must be
             asked for: a driver cannot work behind a stronger one (docs/security.md). Prefer
-            candidates on the CPU, and whoever judges them on the device.
+            candidates on the CPU, and whoever judges them on the device. CUDA needs torch to be
+            preloaded, which starts it.
         device_memory: share of the device's memory that torch may take, above 0 and at most 1.
         Raises: SandboxError when the level, a module or the device's name cannot be had.
         """
         if device is None:
             box = cls(choose(level, min_level), preload, harness, limits or Limits())
         else:
-            if not 0 < device_memory <= 1:
-                raise SandboxError(f"device_memory is {device_memory}: give a share, as 0.8")
-            chosen, name = choose_for_device(level, min_level), normalised(device)
+            name = _checked(device, device_memory, preload)
+            chosen = choose_for_device(level, min_level)
             box = cls(chosen, preload, harness, limits or Limits(), name, device_memory)
         try:
             box._start()
@@ -250,6 +251,16 @@ class Sandbox:
         process, self._process = self._process, None
         if process is not None:
             process.end()
+
+
+def _checked(device: str, memory: float, preload: Sequence[str]) -> str:
+    """Give the one name of a device. Raises: SandboxError when it cannot be used as asked."""
+    if not 0 < memory <= 1:
+        raise SandboxError(f"device_memory is {memory}: give a share, as {_DEVICE_MEMORY}")
+    name = normalised(device)
+    if name != "cpu" and not any(module.partition(".")[0] == "torch" for module in preload):
+        raise SandboxError(f"device {name}: add torch to what is preloaded, since it starts CUDA")
+    return name
 
 
 def _verdict(report: memoryview, limits: Limits) -> tuple[Status, str, Any]:

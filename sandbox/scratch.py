@@ -68,6 +68,8 @@ def _move_up(top: int, name: str, free: Iterator[int]) -> None:
     inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
     try:
         for each in os.listdir(inner):  # noqa: PTH208
+            if stat.S_ISDIR(os.stat(each, dir_fd=inner, follow_symlinks=False).st_mode):
+                os.chmod(each, _MODE, dir_fd=inner)  # else it may not have another parent
             os.rename(each, _free_name(top, free), src_dir_fd=inner, dst_dir_fd=top)
     finally:
         os.close(inner)

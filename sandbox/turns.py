@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sandbox.job import SandboxError
-from sandbox.levels import MIN_LEVEL, Level, choose
+from sandbox.levels import LEVELS, MIN_LEVEL, Level, at_least, choose
 
 # Named by no variable of the environment, so that all processes of a user find the same one.
 _RUNTIME = "/run/user/{user}"
@@ -60,11 +60,14 @@ def choose_for_device(level: str, min_level: str | None) -> Level:
 
     level, min_level: as of `levels.choose`. Raises: SandboxError.
     """
-    if level not in ("auto", "weak"):
+    lowest = min_level or (MIN_LEVEL if level == "auto" else "weak")
+    if level not in ("auto", "weak") or at_least(lowest) != LEVELS:
+        wanted = f"min_level {lowest}" if level in ("auto", "weak") else f"level {level}"
         raise SandboxError(
-            f"level {level}: a candidate with a device runs at level weak, where a driver can work"
+            f"{wanted}: a candidate with a device runs at level weak, where a driver can work: lower "
+            "min_level to weak if you trust the programs, or let them compute on the CPU"
         )
-    return choose("weak", min_level or (MIN_LEVEL if level == "auto" else None))
+    return choose("weak")
 
 
 def normalised(device: str) -> str:

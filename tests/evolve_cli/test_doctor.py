@@ -130,6 +130,7 @@ def test_the_gpu_is_named_by_a_process_of_its_own(monkeypatch):
         assert gpu() == "Accelerator 9"
 
 
+@pytest.mark.slow
 def test_the_gpu_worker_is_named_as_weaker_and_tried_out():
     found = doctor._gpu_worker(None)
     assert (found["available"], found["reason"]) == (False, "no GPU that torch can use")

@@ -13,11 +13,20 @@ import sandbox
 from sandbox.levels import survey
 
 LEVELS_HERE = [level for level, found in survey().items() if found.available]
+WEAKER = set(LEVELS_HERE[:-1])
 NOBODY = 65534
 ROOT = Path(sandbox.__file__).parents[1]
 OPEN_TO_ALL = 0o001  # the right to pass through a folder
 
 Run = Callable[[Sequence[str], float], "subprocess.CompletedProcess[str]"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave all levels but the strongest out of `make quick`."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec and WEAKER.intersection(map(str, callspec.params.values())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="module", params=LEVELS_HERE)

@@ -15,6 +15,8 @@ from sandbox import Job, Limits, Sandbox, SandboxError, levels
 from sandbox.walls import container
 from sandbox.walls.container import Container, Engine
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(container.__file__).resolve().parents[2]
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 BARE = [sys.executable, "-P", "-s", "-m", "sandbox.warm", "7"]

@@ -121,7 +121,7 @@ def test_truncation_is_refused(rules, places):
 def test_tcp_is_refused(rules):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
-        connect = lambda: socket.create_connection(address, timeout=5)
+        connect = lambda: socket.socket().connect(address)  # looks nothing up, loads no codec
         assert under(rules, connect) == errno.EACCES
         assert in_child(connect) == 0
     assert under(rules, lambda: socket.socket().bind(("127.0.0.1", 0))) == errno.EACCES

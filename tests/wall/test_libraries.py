@@ -4,6 +4,8 @@ import pytest
 
 from sandbox import Job, Limits, Sandbox, SandboxError
 
+pytestmark = pytest.mark.slow
+
 LIMITS = Limits(wall_s=60, cpu_s=30)
 INPUTS = {"none": {}}
 

@@ -107,6 +107,7 @@ here = pytest.mark.skipif(
 
 
 @here
+@pytest.mark.slow
 @pytest.mark.parametrize("group", [(), ("scipy",), ("torch",)])
 def test_what_candidates_do_succeeds_under_the_filter(group):
     workloads = load_workloads()

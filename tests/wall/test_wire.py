@@ -215,6 +215,7 @@ def test_damaged_frames_are_refused_or_read_and_nothing_worse(tree, data):
     harmless(bytes(raw[:cut]))
 
 
+@pytest.mark.slow
 @given(trees, st.integers(0, 2**32 - 1))
 @settings(deadline=None, max_examples=MUTATED_TREES, suppress_health_check=list(HealthCheck))
 def test_a_hundred_thousand_damaged_frames_are_refused_or_read_and_nothing_worse(tree, rng_seed):
@@ -242,6 +243,7 @@ json_like = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     json_like, st.lists(st.tuples(json_like, json_like).map(list), max_size=4), st.integers(0, 64)
 )
