@@ -11,7 +11,7 @@ from archive import queries
 from archive.journal import Journal
 from archive.records import Evaluation, Status
 from archive.store import Archive
-from evolve.executor import Progress, Slot, SlotLost, evaluation_of
+from evolve.executor import UNSOUND, Progress, Slot, SlotLost, evaluation_of
 from evolve.loader import Task
 from evolve.local import LocalExecutor
 from evolve.program import program_id
@@ -79,10 +79,10 @@ class Assessor:
         )
 
     async def _run_and_grade(self, source: str, key: dict[str, Any]) -> Evaluation:
-        """Run and grade, with a second chance alone on the machine for a time-out."""
+        """Run and grade, with a second chance alone for what tells as much of the machine."""
         async with self.executor.slot(0) as slot:
             evaluation = await self._in_slot(slot, source, key)
-        if evaluation.status is Status.TIMEOUT and self.executor.num_slots > 1:
+        if evaluation.status.value in UNSOUND and self.executor.num_slots > 1:
             async with self.executor.alone() as slot:
                 evaluation = await self._in_slot(slot, source, key)
         return evaluation

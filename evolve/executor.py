@@ -66,6 +66,11 @@ class Probed:
     record: bytes
 
 
+# Statuses that tell as much of the machine as of the program: they get a second chance alone, and
+# stay with their step.
+UNSOUND = ("timeout", "over_limit")
+
+
 class SlotLost(WorldError):
     """A slot is gone, with what it held; what it was doing can be done again elsewhere."""
 

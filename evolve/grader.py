@@ -17,6 +17,7 @@ from typing import Any
 
 from evolve import faults, hashing
 from evolve.errors import TaskError
+from evolve.executor import UNSOUND
 from evolve.grading import Calls, TaskCode
 from evolve.randomness import candidate_seed
 from evolve.spec import TaskSpec, read_spec
@@ -36,8 +37,6 @@ OPERATIONS = (
     "audit",
     "samples",
 )
-# What tells as much of the machine as of the program.
-UNSOUND = ("timeout", "over_limit")
 # Wall seconds allowed per CPU second: a backstop only, since other load must not judge.
 WALL_PER_CPU = 4.0
 # Outputs wait for their grading here; one slot has one step in hand, and a retry.
@@ -78,7 +77,7 @@ def main() -> None:
                     raise SandboxError(f"a grader was asked for {op!r} before it was opened")
             except TaskError as error:
                 reply("task", message=str(error))
-            except SandboxError as error:
+            except (SandboxError, OSError) as error:
                 reply("world", message=str(error))
             else:
                 reply("done", value=value)
@@ -120,6 +119,7 @@ class Grader:
         world: str,
         level: str,
         min_level: str,
+        tried: bool,
         test_is_open: bool,
         report: Progress,
     ) -> Grader:
@@ -133,6 +133,7 @@ class Grader:
         box = Sandbox.open(
             level=level,
             min_level=min_level,
+            tried=tried,
             preload=spec.preload,
             inputs={},
             harness=harness.read_text(encoding="utf-8") if harness.is_file() else None,

@@ -14,8 +14,8 @@ from typing import Any
 from evolve.errors import TaskError, WorldError
 from evolve.executor import Drafted, Probed, Progress, Ran, SlotLost
 from evolve.loader import Task
-from sandbox import start, wire
-from sandbox.levels import MIN_LEVEL, at_least
+from sandbox import SandboxError, start, wire
+from sandbox.levels import MIN_LEVEL, at_least, choose
 
 # What a grader inherits: where programs and caches lie, nothing that could be a key.
 KEPT_VARIABLES = ("LANG", "XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES", *start.FOR_ENGINES)
@@ -47,18 +47,19 @@ class LocalExecutor:
         test_is_open: bool = False,
         report: Progress | None = None,
     ) -> None:
-        opening = {
+        self._opening: dict[str, Any] = {
             "folder": str(task.folder),
             "settings": dict(task.settings),
             "digest": task.digest,
             "world": world,
             "level": level,
             "min_level": min_level,
+            "tried": False,
             "test_is_open": test_is_open,
         }
-        self.num_slots = num_slots
+        self.num_slots, self._device = num_slots, task.spec.device
         self.levels: Collection[str] = at_least(min_level)
-        self._slots = [LocalSlot(opening, report) for _ in range(num_slots)]
+        self._slots = [LocalSlot(self._opening, report) for _ in range(num_slots)]
         self._free = _PriorityPool(self._slots)
         self._alone = asyncio.Lock()
 
@@ -69,6 +70,7 @@ class LocalExecutor:
 
     async def __aenter__(self) -> LocalExecutor:
         try:
+            self._try_level()
             await asyncio.gather(*(slot.open() for slot in self._slots))
         except BaseException as error:
             await self.__aexit__(type(error))
@@ -79,6 +81,16 @@ class LocalExecutor:
         # Whoever gives up does not wait for candidates to end.
         patience = CLOSE_SECONDS if kind is None else 0.0
         await asyncio.gather(*(slot.close(patience) for slot in self._slots))
+
+    def _try_level(self) -> None:
+        """Choose the level here, once, so that no grader has to try it out again."""
+        if self._device is not None:
+            return  # such a wall is told by what happens on the device
+        try:
+            level = choose(self._opening["level"], self._opening["min_level"])
+        except SandboxError as error:
+            raise WorldError(str(error)) from error
+        self._opening |= {"level": level, "tried": True}
 
     @asynccontextmanager
     async def slot(self, priority: int) -> AsyncIterator[LocalSlot]:

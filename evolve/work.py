@@ -15,7 +15,16 @@ from archive import queries
 from archive.records import Evaluation, Kind, Status, Step
 from evolve.desk import Drafter, JournaledDesk
 from evolve.errors import EvolveError, Unparsable, Unwritten
-from evolve.executor import Drafted, Executor, Probed, Ran, Slot, SlotLost, evaluation_of
+from evolve.executor import (
+    UNSOUND,
+    Drafted,
+    Executor,
+    Probed,
+    Ran,
+    Slot,
+    SlotLost,
+    evaluation_of,
+)
 from evolve.models import Model
 from evolve.program import count_nodes, program_id
 from evolve.run import BLOCK, STAGE, Assignment, Run
@@ -28,8 +37,6 @@ MAX_LOST_SLOTS = 2
 MAX_DRAFTS = 256
 # Statuses that are this program's own fault, on any machine: they may be served to others.
 SERVED = {"ok": Status.OK, "invalid": Status.INVALID, "crashed": Status.CRASHED}
-# The others tell as much of the machine: they get a second chance alone, and stay with their step.
-UNSOUND = ("timeout", "over_limit")
 
 
 class Stopped(EvolveError):

@@ -14,6 +14,7 @@ import numpy as np
 
 from sandbox import results, start, stepwise, wire
 from sandbox.job import Limits, SandboxError
+from sandbox.linux import process
 from sandbox.walls import Wall
 
 _CLOSE_S = 5.0  # to end by itself when its pipe is closed
@@ -52,30 +53,30 @@ class WarmProcess:
 
     def __init__(self, level: Wall, scratch: str, limits: Limits, keep: Sequence[int] = ()) -> None:
         self._limits = limits
-        self._hand, theirs = socket.socketpair()  # on it, it is handed the pipes of stepwise jobs
-        memory = results.make(limits)
-        handed = theirs.fileno(), memory
-        python = start.command("sandbox.warm", *map(str, (os.getpid(), *handed)))
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
-        try:
-            self.popen = subprocess.Popen(
-                level.command(python, scratch, limits),
-                bufsize=0,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                cwd=scratch,
-                env=level.environment(scratch),
-                start_new_session=True,
-                pass_fds=(*handed, *keep),
-            )
-        except OSError as error:
-            self._hand.close()
-            self._errors.close()
-            os.close(memory)
-            raise SandboxError(f"the warm process does not start: {error}") from error
-        finally:
-            theirs.close()
+        with contextlib.ExitStack() as undo:
+            try:
+                self._hand, theirs = socket.socketpair()  # on it: the pipes of stepwise jobs
+                undo.callback(self._hand.close)
+                memory = results.make(limits)
+                undo.callback(os.close, memory)
+                self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as we do
+                undo.callback(self._errors.close)
+                self._mark = str(os.getpid()), str(theirs.fileno()), str(memory)
+                with theirs:
+                    self.popen = subprocess.Popen(
+                        level.command(start.command("sandbox.warm", *self._mark), scratch, limits),
+                        bufsize=0,
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=self._errors,
+                        cwd=scratch,
+                        env=level.environment(scratch),
+                        start_new_session=True,
+                        pass_fds=(theirs.fileno(), memory, *keep),
+                    )
+            except OSError as error:
+                raise SandboxError(f"the warm process does not start: {error}") from error
+            undo.pop_all()
         self._results = results.attach(memory)
         assert self.popen.stdin is not None
         assert self.popen.stdout is not None
@@ -116,6 +117,10 @@ class WarmProcess:
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
+        if self.popen.returncode != 0:
+            # Killed, it could end nobody. Its forks have its command line: at level landlock, where
+            # no pid namespace ends them all, this is how to find those that it did not.
+            process.end_all_of(self._mark)
         self._errors.close()
 
     def _send(self, frame: Sequence[wire.Buffer]) -> None:

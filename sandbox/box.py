@@ -63,7 +63,10 @@ class Sandbox:
         self._inputs: list[dict[str, Any]] = []
         self._process: WarmProcess | None = None
         self._closed = False
-        self._scratch = tempfile.mkdtemp(prefix="sandbox-")
+        try:
+            self._scratch = tempfile.mkdtemp(prefix="sandbox-")
+        except OSError as error:
+            raise SandboxError(f"no folder for candidates can be made: {error}") from error
 
     @classmethod
     def open(
@@ -71,6 +74,7 @@ class Sandbox:
         *,
         level: str = "auto",
         min_level: str | None = None,
+        tried: bool = False,
         preload: Sequence[str] = ("numpy",),
         inputs: Mapping[str, Mapping[str, Any]] | None = None,
         harness: str | None = None,
@@ -81,7 +85,9 @@ class Sandbox:
         """Start a warm process.
 
         level: one of `sandbox.LEVELS`, or "auto" for the strongest that this machine has.
-        min_level: refuse to go below it. preload: modules that it imports beforehand.
+        min_level: refuse to go below it. tried: whether this machine has shown that it can enforce
+            the named level; else a throw-away process shows it first.
+        preload: modules that it imports beforehand.
         inputs: trees of arrays and plain values by name, each the arguments of an entry point.
         harness: source of a module with `call(candidate, public, rng) -> output`, run in the
             child in place of `entry(**public)`; `candidate` is the entry point itself.
@@ -94,7 +100,7 @@ class Sandbox:
         Raises: SandboxError when the level, a module or the device's name cannot be had.
         """
         if device is None:
-            box = cls(choose(level, min_level), preload, harness, limits or Limits())
+            box = cls(choose(level, min_level, tried), preload, harness, limits or Limits())
         else:
             name = _checked(device, device_memory, preload)
             chosen = choose_for_device(level, min_level)

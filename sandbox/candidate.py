@@ -74,7 +74,6 @@ class Setting(NamedTuple):
     """What is the same for all candidates of a warm process.
 
     data_bytes: its share of the limit on memory. shared: memory that it sees too, for results.
-    null: a descriptor of the device that is always empty.
     """
 
     wall: Wall
@@ -83,7 +82,6 @@ class Setting(NamedTuple):
     scratch: str
     data_bytes: int
     shared: mmap.mmap
-    null: int
 
 
 def become(
@@ -120,9 +118,10 @@ def _prepare(job: Job, setting: Setting, pipes: Pipes) -> None:
     try:
         leave_family(setting, pipes)
         randomness.start_forked(job.rng_seed)
+        highest, _ = resource.getrlimit(resource.RLIMIT_NOFILE)  # of what may be open until now
         setting.wall.enclose_candidate(setting.limits, setting.data_bytes, time.process_time())
         last = _REPORT if pipes.fed is None else _ANSWERS
-        os.closerange(last + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        os.closerange(last + 1, highest)
         start_clocks()
     except BaseException:
         traceback.print_exc()
@@ -136,7 +135,7 @@ def leave_family(setting: Setting, pipes: Pipes) -> None:
     os.setsid()  # where the scheduler groups by session, it also gets its fair share of the cores
     process.end_with_parent(parent, signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-    os.dup2(setting.null, 0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # its own: what is set on it, others would find
     os.dup2(pipes.printed, 1)
     os.dup2(pipes.printed, 2)
     os.dup2(pipes.report, _REPORT, inheritable=False)
@@ -213,7 +212,9 @@ def _answer_all(entry: Any, given: Mapping[str, Any], limits: Limits) -> tuple[s
 
 def _failure(error: BaseException, kind: str, setting: Setting) -> tuple[str, str, None]:
     """Say what happened; out of memory and too large a file are limits, not crashes."""
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.errno == errno.ENOMEM
+    ):
         _raise_memory_limit()
         kind = "over_limit"
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KB

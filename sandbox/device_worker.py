@@ -28,7 +28,6 @@ from sandbox.walls.device import Device
 # Threads that a driver may start later than at its first product. An estimate: torch starts one
 # for gradients on each device, and those of the driver come with its first context.
 _SPARE_TASKS = 8
-_STANDARD_INPUT = 0  # which is always empty already
 
 
 class Order(NamedTuple):
@@ -92,7 +91,7 @@ def _take_order() -> tuple[Order, Device]:
         Order(
             job=Job(**written["job"]),
             public=public,
-            setting=Setting(wall, limits, call, setting["scratch"], 0, shared, _STANDARD_INPUT),
+            setting=Setting(wall, limits, call, setting["scratch"], 0, shared),
             fed=written["fed"],
             device=setting["device"],
             memory=setting["device_memory"],

@@ -37,10 +37,11 @@ class Availability(NamedTuple):
     reason: str
 
 
-def choose(level: str, min_level: str | None = None) -> Level:
+def choose(level: str, min_level: str | None = None, tried: bool = False) -> Level:
     """Give the level to use. `level`: a name, or "auto" for the strongest available one.
 
     min_level: refuse to go below; None for MIN_LEVEL with "auto", and for no bound with a name.
+    tried: whether a named level is known to be available here, so that nothing is started.
     Raises: SandboxError when it is unknown, below `min_level`, or not available here.
     """
     lowest = _named("min_level", min_level or (MIN_LEVEL if level == "auto" else "weak"))
@@ -51,7 +52,7 @@ def choose(level: str, min_level: str | None = None) -> Level:
                 f"level {wanted} is below min_level {lowest}: name a stronger level, "
                 f"or lower min_level to {wanted} if you trust the programs"
             )
-        if not available(wanted).available:
+        if not tried and not available(wanted).available:
             raise SandboxError(f"level {wanted}: {available(wanted).reason}")
         return wanted
     fit = at_least(lowest)
@@ -98,34 +99,38 @@ def _weak() -> Availability:
 
 
 def _probe(level: Level) -> Availability:
-    from sandbox.walls import wall
-
-    built = wall(level)
-    with tempfile.TemporaryDirectory(prefix="sandbox-", ignore_cleanup_errors=True) as folder:
-        scratch = os.path.join(folder, "scratch")  # noqa: PTH118 - the wall takes it away
-        os.mkdir(scratch, 0o700)  # noqa: PTH102
-        try:
-            done = subprocess.run(
-                built.command(start.command("sandbox.probe", level), scratch, Limits()),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                cwd=scratch,
-                env=built.environment(scratch),
-                timeout=_PROBE_S,
-                text=True,
-                errors="replace",
-                check=False,
-                start_new_session=True,
-            )
-        except subprocess.TimeoutExpired:
-            return Availability(False, f"the probe did not end within {_PROBE_S:g} s")
-        except OSError as error:
-            return Availability(False, f"the probe does not start: {error}")
+    try:
+        with tempfile.TemporaryDirectory(prefix="sandbox-", ignore_cleanup_errors=True) as folder:
+            done = _probed(level, folder)
+    except subprocess.TimeoutExpired:
+        return Availability(False, f"the probe did not end within {_PROBE_S:g} s")
+    except OSError as error:
+        return Availability(False, f"the probe does not start: {error}")
     said = done.stdout.splitlines()
     if said == [HOLDS] and done.returncode == 0:
         return Availability(True, "")  # an engine may warn of something all the same
     said += done.stderr.splitlines()[-1:]
     return Availability(False, "; ".join(said) or f"the probe ended with {done.returncode}")
+
+
+def _probed(level: Level, folder: str) -> subprocess.CompletedProcess[str]:
+    from sandbox.walls import wall
+
+    built = wall(level)
+    scratch = os.path.join(folder, "scratch")  # noqa: PTH118 - the wall takes it away
+    os.mkdir(scratch, 0o700)  # noqa: PTH102
+    return subprocess.run(
+        built.command(start.command("sandbox.probe", level), scratch, Limits()),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        cwd=scratch,
+        env=built.environment(scratch),
+        timeout=_PROBE_S,
+        text=True,
+        errors="replace",
+        check=False,
+        start_new_session=True,
+    )
 
 
 def _named(option: str, name: str) -> Level:

@@ -68,8 +68,16 @@ def _shared_libraries() -> Iterator[str]:
         if len(parts := line.split(maxsplit=5)) == 6 and ".so" in parts[5]
     }
     for folder in {Path(path).parent for path in mapped}:
-        if str(folder).startswith(_SYSTEM) and "-packages" not in str(folder):
+        entries = list(os.scandir(folder))
+        if _is_of_libraries(folder) and not any(e.name.startswith("python") for e in entries):
             yield str(folder)
-            yield str(folder).removeprefix("/usr")  # the loader's cache may know it by this name
+            if folder.is_relative_to("/usr/lib"):  # the loader's cache may know it by this name
+                yield str(folder).removeprefix("/usr")
         else:
-            yield from (entry.path for entry in os.scandir(folder) if ".so" in entry.name)
+            yield from (entry.path for entry in entries if ".so" in entry.name)
+
+
+def _is_of_libraries(folder: Path) -> bool:
+    """Tell whether the system keeps libraries there, and no packages of Python."""
+    within = any(folder.is_relative_to(place) for place in _SYSTEM)
+    return within and not any(part.startswith("python") for part in folder.parts)

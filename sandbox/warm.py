@@ -116,6 +116,7 @@ def _serve(warm: Warm, request: dict[str, Any], pair: Pair) -> Warm:
     wire.write_all(pair.replies, [*wire.encode(facts), here])
     if warm.jobs == _GATHER_AFTER:
         process.gather_pages()
+        warm = replace(warm, memory=process.usage(os.getpid()).memory)
     return replace(warm, dirty=size, jobs=warm.jobs + 1)
 
 
@@ -212,8 +213,7 @@ def _prepare(request: dict[str, Any], results_fd: int) -> Warm:
     sys.dont_write_bytecode = True
     sent = None if device is None else errand.Errand(request, os.dup(results_fd))
     shared, seen = _results(results_fd, limits)
-    null = os.open(os.devnull, os.O_RDONLY)
-    setting = Setting(level, limits, call, folder, 0, shared, null)
+    setting = Setting(level, limits, call, folder, 0, shared)
     return _settle(Warm(setting, {}, 0, seen, sent), {})
 
 

@@ -27,7 +27,7 @@ _READ_BYTES = 1 << 20
 _ORPHAN_S = 0.0005  # between two attempts to reap what was killed
 _FAULT = b"Fatal Python error: "  # what faulthandler writes first
 _FAULT_LINE = re.compile(rf'File "{re.escape(FILE)}", line (\d+) in (.*)')
-_FAULT_LINES = 5
+_FAULT_LINES, _DIGITS, _NAME = 5, 9, 100  # how many, and characters of each: anyone may write them
 _KILLED = (
     "killed by SIGKILL from outside: by itself, another process, or the system when memory ran out"
 )
@@ -93,6 +93,7 @@ class Watch:
         self._base = base_memory
         self._asker = asker
         self._shared = shared
+        self._seen: dict[int, float] = {}  # CPU seconds by process id
         self._report = _Stream(report, STARTED.size + FINISHED.size)
         self._printed = _Stream(printed, limits.output_kb * KB)
         self._forked = time.monotonic()
@@ -168,9 +169,7 @@ class Watch:
         if wall > limits.wall_s:
             return Breach("wall_s", wall, limits.wall_s)
         family = process.descendants(os.getpid())  # we adopt what leaves its own parent
-        cpu = sum(map(process.cpu_seconds, family)) - start.cpu_s
-        if limits.tasks > 1:  # it may have children, and have waited for some
-            cpu += sum(map(process.reaped_cpu_seconds, family))
+        cpu = self._cpu(family) - start.cpu_s
         if cpu > limits.cpu_s:
             return Breach("cpu_s", cpu, limits.cpu_s)
         used = [process.usage(pid) for pid in family]
@@ -181,6 +180,16 @@ class Watch:
         if tasks > limits.tasks:
             return Breach("tasks", tasks, limits.tasks)
         return None
+
+    def _cpu(self, family: list[int]) -> float:
+        """Give the CPU seconds of all that there is or was, as far as it was seen or waited for."""
+        now = {pid: process.cpu_seconds(pid) for pid in family}
+        if self._limits.tasks == 1:
+            return sum(now.values())
+        for pid, seconds in now.items():
+            self._seen[pid] = max(seconds, self._seen.get(pid, 0.0))
+        reaped = sum(map(process.reaped_cpu_seconds, family))
+        return max(sum(self._seen.values()), sum(now.values()) + reaped)
 
     def _judge(self, breach: Breach | None) -> Ended:
         now = time.monotonic()
@@ -202,7 +211,7 @@ class Watch:
         return Ended(
             verdict=(breach.status, breach.reason) if breach else self._exit(code, cpu),
             report=self._frame()[: 0 if breach else None],
-            stdout=_before_fault(self._printed.bytes()[: self._printed.bound]),
+            stdout=self._before_fault(code),
             wall_s=max(0.0, now - start.clock),
             cpu_s=cpu,
             max_rss_bytes=usage.ru_maxrss * KB,
@@ -234,6 +243,11 @@ class Watch:
         if wire.frame_bytes(self._frame()[: wire.PREFIX_BYTES]) != len(self._frame()):
             return "crashed", "exited with status 0 before it returned, without a whole result"
         return None
+
+    def _before_fault(self, code: int) -> bytes:
+        """Give what the candidate printed, without what the interpreter wrote when it was killed."""
+        printed = self._printed.bytes()[: self._printed.bound]
+        return printed.partition(_FAULT)[0] if code < 0 else printed
 
     def _frame(self) -> memoryview:
         """Give what the child left as its result; nothing when it did not say how long it is."""
@@ -293,14 +307,9 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _before_fault(printed: bytes) -> bytes:
-    """Give what the candidate printed, without what the interpreter wrote when it was killed."""
-    return printed.partition(_FAULT)[0]
-
-
 def _fault_lines(printed: bytes) -> list[str]:
     """Give the candidate's innermost lines from what the interpreter wrote when it was killed."""
     return [
-        f"  line {line}, in {name}"
+        f"  line {line[:_DIGITS]}, in {name[:_NAME]}"
         for line, name in _FAULT_LINE.findall(printed.partition(_FAULT)[2].decode(errors="replace"))
     ][:_FAULT_LINES]

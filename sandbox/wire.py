@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
 import select
 import struct
@@ -102,7 +103,8 @@ def decode(frame: Any, max_bytes: int | None = None, max_header: int = MAX_TRUST
         raise WireError(f"frame of {len(view)} bytes does not have the length that it declares")
     body = PREFIX_BYTES + header_bytes
     header = _header(view[PREFIX_BYTES:body])
-    return _read(header["tree"], _buffers(header["buffers"], view[body:]), 0)
+    buffers = _Buffers(header["buffers"], view[body:], max_bytes)
+    return _read(header["tree"], buffers, 0)
 
 
 def send(fd: int, tree: Any) -> None:
@@ -174,6 +176,7 @@ class _Writer:
         self.buffers: list[Buffer] = []
         self.size = 0
         self._max_bytes = max_bytes
+        self._named = 0
         self._nodes_left = (
             max_header  # each takes a byte at least: stops lists that hold each other
         )
@@ -200,6 +203,7 @@ class _Writer:
         if kind is np.ndarray or kind is np.memmap:
             return {"array": self._array(value, place)}
         if kind is bytes:
+            self._check(len(value))
             return {"bytes": self._buffer(value, _BYTES, [len(value)], value)}
         if issubclass(kind, np.generic) and kind.__module__ == "numpy":
             return self.write(_plain(value, place), place, depth)
@@ -232,17 +236,16 @@ class _Writer:
                 f"{place or 'the tree'} is an array of {array.dtype}, which cannot cross"
             )
         shape = list(array.shape)
+        self._check(array.nbytes)
         if id(array) in self._known:
             return self._known[id(array)][1]
-        self._check(array.nbytes)
         packed = np.asarray(array, dtype=dtype, order="C")
         return self._buffer(array, dtype.str, shape, packed.reshape(-1).view(np.uint8).data)
 
     def _buffer(self, value: Any, dtype: str, shape: list[int], data: Buffer) -> int:
+        size = len(data)
         if id(value) in self._known:
             return self._known[id(value)][1]
-        size = len(data)
-        self._check(size)
         index = len(self.described)
         self._known[id(value)] = value, index
         self.described.append((dtype, shape))
@@ -251,8 +254,10 @@ class _Writer:
         return index
 
     def _check(self, more: int) -> None:
-        if self._max_bytes is not None and self.size + more + -more % _ALIGN > self._max_bytes:
-            raise TooLarge(f"arrays take {self.size + more} bytes or more, bound {self._max_bytes}")
+        """Count an array each time that it is named: its reader may make copies of it."""
+        self._named += more + -more % _ALIGN
+        if self._max_bytes is not None and self._named > self._max_bytes:
+            raise TooLarge(f"arrays take {self._named} bytes or more, bound {self._max_bytes}")
 
 
 def _plain(value: Any, place: str) -> Any:
@@ -302,7 +307,28 @@ def _header(raw: memoryview) -> dict[str, Any]:
     return header
 
 
-def _buffers(described: Any, body: memoryview) -> list[Any]:
+class _Buffers:
+    """The arrays and bytes of a frame, each given as often as the tree names it, within a bound.
+
+    An array in many places is one array here, and may be many in the hands of whoever reads on.
+    """
+
+    def __init__(self, described: Any, body: memoryview, max_bytes: int | None) -> None:
+        self._found = _cut(described, body)
+        self._left = math.inf if max_bytes is None else max_bytes
+
+    def take(self, index: int, wanted: type) -> Any:
+        """Give a buffer. Raises: WireError when there is none of this type; TooLarge."""
+        if not 0 <= index < len(self._found) or type(self._found[index]) is not wanted:
+            raise WireError(f"no buffer {index} of this type")
+        found = self._found[index]
+        self._left -= memoryview(found).nbytes
+        if self._left < 0:
+            raise TooLarge("arrays in several places are larger than the bound, each counted")
+        return found
+
+
+def _cut(described: Any, body: memoryview) -> list[Any]:
     """Cut the body into arrays and bytes, which must fill it exactly."""
     if type(described) is not list:
         raise WireError("buffers is no list")
@@ -346,7 +372,7 @@ def _view(raw: memoryview, dtype: np.dtype[Any], shape: list[int]) -> Any:
         raise WireError(f"no array has this shape: {error}") from None
 
 
-def _read(value: Any, buffers: list[Any], depth: int) -> Any:
+def _read(value: Any, buffers: _Buffers, depth: int) -> Any:
     kind = type(value)
     if depth > MAX_DEPTH:
         raise WireError(f"a tree is nested deeper than {MAX_DEPTH}")
@@ -363,12 +389,11 @@ def _read(value: Any, buffers: list[Any], depth: int) -> Any:
     [(tag, content)] = value.items()
     if tag == "dict" and type(content) is dict:
         return {_text(k): _read(v, buffers, depth + 1) for k, v in content.items()}
-    if tag in ("array", "bytes") and type(content) is int and 0 <= content < len(buffers):
-        if (type(buffers[content]) is bytes) == (tag == "bytes"):
-            return buffers[content]
-    elif tag == "int" and type(content) is str:
+    if tag in ("array", "bytes") and type(content) is int:
+        return buffers.take(content, bytes if tag == "bytes" else np.ndarray)
+    if tag == "int" and type(content) is str:
         return _large_int(content)
-    elif tag == "complex" and type(content) is list and list(map(type, content)) == [float, float]:
+    if tag == "complex" and type(content) is list and list(map(type, content)) == [float, float]:
         return complex(*content)
     raise WireError(f"{tag!r:.40} is a tag without its meaning")
 

@@ -12,17 +12,22 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sandbox.linux import libc
 
+_ENDING_S = 0.001  # between two looks at what was killed
 _LARGE_PAGE = 2 << 20
 _MADV_COLLAPSE = 25
 _CPU_CLOCK_OF_PROCESS = 2  # CPUCLOCK_SCHED; a clock id is the inverted process id and this kind
 
 
 class Usage(NamedTuple):
-    """What a process uses now. memory: bytes, anonymous and shared, files not counted."""
+    """What a process uses now.
+
+    memory: bytes, anonymous and shared, page tables included, files not.
+    """
 
     memory: int
     threads: int
@@ -81,13 +86,13 @@ def descendants(pid: int) -> list[int]:
 
 def usage(pid: int) -> Usage:
     """Give what a process uses now; nothing when it is gone."""
-    figures = {"RssAnon:": 0, "RssShmem:": 0, "Threads:": 0}
+    figures = {"RssAnon:": 0, "RssShmem:": 0, "VmPTE:": 0, "Threads:": 0}
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for line in _read(f"{pid}/status").splitlines():
             name, _, rest = line.partition("\t")
             if name in figures:
                 figures[name] = int(rest.split()[0])
-    kilobytes = figures["RssAnon:"] + figures["RssShmem:"]
+    kilobytes = figures["RssAnon:"] + figures["RssShmem:"] + figures["VmPTE:"]
     return Usage(kilobytes * 1024, figures["Threads:"])
 
 
@@ -113,6 +118,16 @@ def reaped_cpu_seconds(pid: int) -> float:
         after_name = _read(f"{pid}/stat").rpartition(")")[2].split()
         return sum(map(int, after_name[13:15])) / os.sysconf("SC_CLK_TCK")
     return 0.0
+
+
+def end_all_of(arguments: Sequence[str]) -> None:
+    """Kill all processes of this user whose command line ends with these arguments."""
+    ending = "\0".join(["", *arguments, ""])
+    while found := [pid for pid in _all() if _command_line(pid).endswith(ending)]:
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(_ENDING_S)
 
 
 def is_user(uid: int) -> bool:
@@ -169,6 +184,16 @@ def _children_by_scan(pid: int) -> list[int]:
             if int(after_name[1]) == pid:
                 found.append(int(name))
     return found
+
+
+def _all() -> list[int]:
+    return [int(name) for name in _names(".") if name.isdigit()]
+
+
+def _command_line(pid: int) -> str:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        return _read(f"{pid}/cmdline")
+    return ""
 
 
 @functools.cache

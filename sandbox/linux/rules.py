@@ -6,12 +6,13 @@ is named only where it takes another error number than EPERM to be survived by l
 
 Only the low 32 bits of one argument are ever looked at. That is all the kernel reads of those
 that we name (int, unsigned int, pid_t and clone's flags), but for mmap's flags, where we ask for
-one low bit.
+low bits.
 """
 
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ _O_ACCESS_OR_TRUNCATE = os.O_ACCMODE | os.O_TRUNC
 _MAP_HUGETLB = 0x40000
 _MADV_HWPOISON, _MADV_SOFT_OFFLINE = 100, 101
 
-_F_SETLKW = 7  # the last of what is ordinary: duplicates, flags, locks
+_F_SETFL = 4  # the last of what is ordinary: duplicates and flags. Locks could be seen by others
 _F_DUPFD_CLOEXEC, _F_GETPIPE_SZ, _F_GET_SEALS = 1030, 1032, 1034
 _TCGETS, _TIOCGWINSZ, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX = (
     0x5400 + low for low in (0x01, 0x13, 0x1B, 0x21, 0x50, 0x51)
@@ -94,14 +95,20 @@ _BY_ARGUMENT = {
     # O_RDONLY | O_TRUNC empties a file that Landlock before ABI 3 takes to be only read.
     "open": Rule(errno.EACCES, 1, (os.O_TRUNC,), _O_ACCESS_OR_TRUNCATE, unless=True),
     "openat": Rule(errno.EACCES, 2, (os.O_TRUNC,), _O_ACCESS_OR_TRUNCATE, unless=True),
-    # Huge pages are in none of the figures by which memory is watched.
-    "mmap": Rule(errno.ENOMEM, 3, (0,), _MAP_HUGETLB),
+    # Huge pages are in none of the figures by which memory is watched, nor is shared memory that
+    # has no file and is not mapped any more.
+    "mmap": Rule(
+        errno.ENOMEM,
+        3,
+        (0, mmap.MAP_SHARED, mmap.MAP_ANONYMOUS),
+        _MAP_HUGETLB | mmap.MAP_SHARED | mmap.MAP_ANONYMOUS,
+    ),
     "madvise": Rule(errno.EPERM, 2, (_MADV_HWPOISON, _MADV_SOFT_OFFLINE), unless=True),
     # Not F_SETPIPE_SZ, which would change the report's pipe, nor what sends signals to others.
     "fcntl": Rule(
         errno.EPERM,
         1,
-        (*range(_F_SETLKW + 1), _F_DUPFD_CLOEXEC, _F_GETPIPE_SZ, _F_GET_SEALS),
+        (*range(_F_SETFL + 1), _F_DUPFD_CLOEXEC, _F_GETPIPE_SZ, _F_GET_SEALS),
     ),
     "ioctl": Rule(
         errno.ENOTTY, 1, (_TCGETS, _TIOCGWINSZ, _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX)

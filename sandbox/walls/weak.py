@@ -12,6 +12,7 @@ from sandbox.job import MB, Limits
 
 # beyond the bound, so that a candidate out of memory can still say so (the watch stops at the bound)
 _MEMORY_TO_REPORT = 16 * MB
+_FILES = 256  # open at once: pipes and the like hold memory that nobody counts
 _CPU_TO_REPORT = 1  # seconds; the watch is finer than rlimits, which are whole seconds
 
 
@@ -40,6 +41,7 @@ def bound_files_and_time(limits: Limits, cpu_s: float) -> None:
     """Lower all limits but the one on memory. cpu_s: CPU time so far."""
     lower_limit(resource.RLIMIT_FSIZE, limits.file_mb * MB)
     lower_limit(resource.RLIMIT_CORE, 0)
+    lower_limit(resource.RLIMIT_NOFILE, _FILES)
     lower_limit(resource.RLIMIT_CPU, math.ceil(cpu_s + limits.cpu_s) + _CPU_TO_REPORT)
 
 

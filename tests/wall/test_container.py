@@ -219,13 +219,16 @@ def can_confine():
     tools = all(map(shutil.which, ("unshare", "setpriv", "mount")))
     if not tools or os.geteuid() != 0 or not os.access(sys.executable, os.X_OK):
         return False
+    if not all(folder.stat().st_mode & stat.S_IXOTH for folder in (ROOT, *ROOT.parents)):
+        return False
     trial = ["unshare", "--mount-proc", "--net", "--ipc", "--pid", "--fork"]
     trial += ["sh", "-c", "mount -o remount,bind,ro /"]
     return subprocess.run(trial, capture_output=True, check=False).returncode == 0
 
 
 CONFINES = pytest.mark.skipif(
-    not can_confine(), reason="the engine of this test needs root, unshare and setpriv"
+    not can_confine(),
+    reason="the engine of this test needs root, unshare, setpriv and a checkout open to all users",
 )
 
 

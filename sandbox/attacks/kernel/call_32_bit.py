@@ -16,7 +16,9 @@ CODE = bytes.fromhex("b814000000 cd80 c3")  # mov eax, 20 (getpid); int 0x80; re
 def attack(**others):
     if platform.machine() != "x86_64":
         return "other machine"
-    code = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    code = mmap.mmap(
+        -1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, 7
+    )  # read, write, run
     code.write(CODE)
     call = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))
     return "bitten" if call() == os.getpid() else "refused"
