@@ -65,7 +65,7 @@ def examine(
 ) -> Document:
     """Find out what this machine can enforce, and attack it.
 
-    level: the one to prove; "auto" for the one that a run would use. quick: some twenty attacks, about
+    level: the one to prove; "auto" for the one that a run would use. quick: a dozen attacks, about
     a second; else the whole suite, a minute or more. told: hears of every attack made.
     Raises: UsageError for an unknown level.
     """

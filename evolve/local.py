@@ -274,4 +274,6 @@ def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     # `-P` keeps a `sandbox.py` in the working folder from shadowing ours; ours is named instead.
     home = str(Path(__file__).resolve().parent.parent)
-    return {**kept, **ONE_THREAD, "PYTHONPATH": home, "PYTHONHASHSEED": "0"}
+    folders = [home, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    path = os.pathsep.join(filter(None, folders))
+    return {**kept, **ONE_THREAD, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from evolve.errors import UsageError
+from evolve.loader import shipped_tasks
 
 EXAMPLE = Path(__file__).resolve().parent / "example_task"
 EXAMPLE_NAME = "example"
@@ -22,6 +23,8 @@ def scaffold(name: str, at: Path = Path()) -> Path:
         raise UsageError(
             f"{name!r} cannot be a task's name: use small letters, digits and _, a letter first"
         )
+    if name in (shipped := shipped_tasks()):
+        raise UsageError(f"there is a task {name} already ({shipped[name]}): choose another name")
     folder = at.expanduser() / name
     if folder.exists():
         raise UsageError(f"{folder}: exists already; choose another name or --at another folder")

@@ -58,10 +58,12 @@ class WarmProcess:
                 self._hand, theirs = socket.socketpair()  # on it: the pipes of stepwise jobs
                 undo.callback(self._hand.close)
                 memory = results.make(limits)
-                undo.callback(os.close, memory)
+                if memory is not None:
+                    undo.callback(os.close, memory)
                 self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as we do
                 undo.callback(self._errors.close)
-                self._mark = str(os.getpid()), str(theirs.fileno()), str(memory)
+                handed = theirs.fileno(), *(() if memory is None else (memory,))
+                self._mark = tuple(map(str, (os.getpid(), *handed)))
                 with theirs:
                     self.popen = subprocess.Popen(
                         level.command(start.command("sandbox.warm", *self._mark), scratch, limits),
@@ -72,12 +74,12 @@ class WarmProcess:
                         cwd=scratch,
                         env=level.environment(scratch),
                         start_new_session=True,
-                        pass_fds=(theirs.fileno(), memory, *keep),
+                        pass_fds=(*handed, *keep),
                     )
             except OSError as error:
                 raise SandboxError(f"the warm process does not start: {error}") from error
             undo.pop_all()
-        self._results = results.attach(memory)
+        self._results = None if memory is None else results.attach(memory)
         assert self.popen.stdin is not None
         assert self.popen.stdout is not None
         self._requests, self._replies = self.popen.stdin.fileno(), self.popen.stdout.fileno()
@@ -111,7 +113,8 @@ class WarmProcess:
             if pipe is not None:
                 pipe.close()
         self._hand.close()
-        self._results.close()
+        if self._results is not None:
+            self._results.close()
         try:
             self.popen.wait(_CLOSE_S)
         except subprocess.TimeoutExpired:
@@ -131,7 +134,7 @@ class WarmProcess:
         with self._hearing():
             facts = wire.receive(self._replies, timeout_s=timeout_s)
             report = wire.receive_raw(self._replies, facts.get("report", 0), timeout_s)
-        if size := facts.get("shared", 0):  # all who could write there are dead
+        if self._results and (size := facts.get("shared", 0)):  # all who could write there are dead
             report = np.frombuffer(self._results, np.uint8, size).copy().data
         if "fault" in facts:
             raise Fault(facts["fault"])

@@ -60,8 +60,8 @@ def choose(level: str, min_level: str | None = None, tried: bool = False) -> Lev
         if available(name).available:
             return name
     reasons = "; ".join(f"{name}: {available(name).reason}" for name in fit)
-    below = LEVELS[LEVELS.index(lowest) - 1] if lowest != "weak" else None
-    hint = f"; --min-level {below} if you trust the programs" if below else ""
+    weaker = [name for name in LEVELS if name not in fit and available(name).available]
+    hint = f"; --min-level {weaker[-1]} if you trust the programs" if weaker else ""
     raise SandboxError(
         f"no level of at least {lowest} is available on this machine ({reasons}){hint}"
     )

@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
@@ -23,8 +24,10 @@ def load(setting: Mapping[str, Any]) -> Call | None:
 
     Raises: SandboxError naming what cannot be had.
     """
-    own = os.environ.pop("PYTHONPATH", None)  # ours alone: no candidate imports this package
-    sys.path[:] = [path for path in sys.path if path != own]
+    # No candidate imports this package, nor sees where modules were looked for.
+    own = str(Path(__file__).resolve().parents[1])
+    named = os.environ.pop("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = [path for path in sys.path if path != own or own not in named]
     for name in setting["preload"]:
         _preload(name)
     call = _harness(setting["harness"])

@@ -23,10 +23,14 @@ def frame_bytes(limits: Limits) -> int:
     return _whole_pages(wire.PREFIX_BYTES + wire.MAX_HEADER + limits.result_mb * MB)
 
 
-def make(limits: Limits) -> int:
-    """Make the memory; give its descriptor. Raises: OSError."""
+def make(limits: Limits) -> int | None:
+    """Make the memory; give its descriptor. None where files may not be so large (`ulimit -f`)."""
     fd = os.memfd_create("results", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.ftruncate(fd, frame_bytes(limits))
+    try:
+        os.ftruncate(fd, frame_bytes(limits))
+    except OSError:
+        os.close(fd)
+        return None
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
     return fd
 

@@ -45,8 +45,14 @@ def environment(scratch: str) -> dict[str, str]:
     """Give all that the process finds in its environment. scratch: the folder it works in."""
     found = {**FIXED, "HOME": scratch, "TMPDIR": scratch}
     found |= {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    own = own_path()
-    return found if own is None else {**found, "PYTHONPATH": own}
+    return found | python_path()
+
+
+def python_path() -> dict[str, str]:
+    """Give the variable by which Python finds this package, and what it finds for us by it."""
+    own, named = own_path(), os.environ.get("PYTHONPATH", "")
+    folders = [folder for folder in (own, *named.split(os.pathsep)) if folder]
+    return {"PYTHONPATH": os.pathsep.join(folders)} if folders else {}
 
 
 def own_path() -> str | None:

@@ -42,11 +42,11 @@ class Pair(NamedTuple):
     hand: int
 
 
-def main(parent: int, hand: int, results_fd: int) -> None:
+def main(parent: int, hand: int, results_fd: int | None = None) -> None:
     """Serve until the asking process hangs up.
 
     parent: its process id. hand, results_fd: descriptors of what it hands over, and of the memory
-    for results.
+    for results, where that can be handed over.
     """
     folder = os.getcwd()  # noqa: PTH109 - where we were started; a module may leave it
     signal.signal(signal.SIGTERM, _leave)
@@ -84,7 +84,7 @@ class Warm:
     jobs: int = 0
 
 
-def _serve_all(pair: Pair, parent: int, results_fd: int) -> None:
+def _serve_all(pair: Pair, parent: int, results_fd: int | None) -> None:
     """Prepare, and answer requests until the other end hangs up."""
     try:
         warm = _prepare(wire.receive(pair.requests), results_fd)
@@ -198,7 +198,7 @@ def _take_pipes(hand: int) -> Pair:
     return pair
 
 
-def _prepare(request: dict[str, Any], results_fd: int) -> Warm:
+def _prepare(request: dict[str, Any], results_fd: int | None) -> Warm:
     """Preload, and compile the harness. Raises: SandboxError naming what cannot be had."""
     limits, folder, device = Limits(**request["limits"]), request["scratch"], request["device"]
     call = loading.load(request)
@@ -211,18 +211,20 @@ def _prepare(request: dict[str, Any], results_fd: int) -> Warm:
         raise SandboxError(f"level {request['level']} cannot be enforced here: {error}") from error
     randomness.replace_entropy()
     sys.dont_write_bytecode = True
-    sent = None if device is None else errand.Errand(request, os.dup(results_fd))
+    if device is not None and results_fd is None:
+        raise SandboxError("files may not be large enough here for results: see `ulimit -f`")
+    sent = errand.Errand(request, os.dup(results_fd)) if device and results_fd else None
     shared, seen = _results(results_fd, limits)
     setting = Setting(level, limits, call, folder, 0, shared)
     return _settle(Warm(setting, {}, 0, seen, sent), {})
 
 
-def _results(fd: int, limits: Limits) -> tuple[mmap.mmap, bool]:
+def _results(fd: int | None, limits: Limits) -> tuple[mmap.mmap, bool]:
     """Give the memory for results, and whether the asking process has it too."""
-    try:
-        return results.attach(fd), True
-    except OSError:
-        return mmap.mmap(-1, results.frame_bytes(limits)), False
+    if fd is not None:
+        with contextlib.suppress(OSError):  # in a container it is no descriptor of ours
+            return results.attach(fd), True
+    return mmap.mmap(-1, results.frame_bytes(limits)), False
 
 
 def _settle(warm: Warm, inputs: Mapping[str, Any]) -> Warm:

@@ -34,7 +34,10 @@ def complete_level(incomplete: str) -> list[str]:
 
 def doctor(
     attack: Annotated[
-        bool, typer.Option("--attack", help="Make all attacks, not some twenty: a minute or more.")
+        bool,
+        typer.Option(
+            "--attack", help="Make all attacks, over two hundred, not a dozen: a minute or more."
+        ),
     ] = False,
     level: Annotated[
         str,
@@ -161,4 +164,7 @@ def _verdict(document: Document, failed: int) -> Text:
     made = len(document["proof"])
     if failed:
         return Text(f"{failed} of {made} did not hold at level {document['level']}", style="red")
-    return Text(f"all {made} held at level {document['level']}", style="green")
+    level = document["level"]
+    if level == "weak":
+        return Text(f"all {made} held; others are not promised at level weak", style="yellow")
+    return Text(f"all {made} held at level {level}", style="green")

@@ -75,11 +75,11 @@ MinLevel = Annotated[
 ]
 
 
-def wall_level(told: str | None) -> str:
+def wall_level(told: str | None, device: str | None = None) -> str:
     """Give the lowest level allowed, once it is known that this machine has it or a better one.
 
-    told: on the command line or with the run; the default of the wall unless told. Warns when
-    nothing better than `weak` is there. Raises: UsageError; SandboxError.
+    told: on the command line or with the run; the default of the wall unless told. device:
+    that the task's programs run on. Warns when they will run behind `weak`. Raises: UsageError; SandboxError.
     """
     from rich.console import Console
 
@@ -89,10 +89,15 @@ def wall_level(told: str | None) -> str:
     lowest = told or MIN_LEVEL
     if lowest not in LEVELS:
         raise UsageError(f"--min-level {lowest}: there are: {', '.join(LEVELS)}")
-    if choose("auto", lowest) == "weak":
+    if device is not None and lowest != "weak":
+        raise UsageError(
+            f"the task's programs run on a device ({device}), which is at level weak only: "
+            "add `--min-level weak` if you trust them"
+        )
+    if device is not None or choose("auto", lowest) == "weak":
         Console(stderr=True, highlight=False).print(
             "warning: programs run behind the level `weak`: they can read and write your files and "
-            "use the network. `evolve doctor` says what a better level needs",
+            "use the network (docs/security.md); `evolve doctor` says what a better level needs",
             soft_wrap=True,
         )
     return lowest

@@ -96,7 +96,7 @@ def run(
     from evolve.loader import load_task
 
     loaded = load_task(task, settings or ())
-    lowest = wall_level(min_level)
+    lowest = wall_level(min_level, loaded.spec.device)
     if steps is None and evaluations is None and hours is None:
         steps = DEFAULT_STEPS
     limits = RunLimits(steps, evaluations, hours)
@@ -145,7 +145,7 @@ def resume(
 
     Example: evolve resume data_selection-1 --steps 400, or evolve resume data_selection-1 --replay
     """
-    from evolve.build import replay_run, resume_run
+    from evolve.build import replay_run, resume_run, task_of
     from evolve.config import RunLimits
     from evolve.errors import UsageError
 
@@ -156,7 +156,9 @@ def resume(
         )
     with open_archive(archive) as opened:
         record = opened.run(run)
-        lowest = wall_level(min_level or record.settings["min_level"])
+        lowest = wall_level(min_level or record.settings["min_level"], task_of(record).spec.device)
+        if steps is not None and steps < record.told:
+            raise UsageError(f"{record.told} steps are told already: give --steps more than that")
         if replay:
             _work(replay_run(record, archive=opened), workers, lowest, archive, as_json)
             return

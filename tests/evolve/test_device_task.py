@@ -38,6 +38,7 @@ def opened(folder, min_level):
         world=world(),
         level="auto",
         min_level=min_level,
+        tried=False,
         test_is_open=False,
         report=lambda done, total, what: None,
     )

@@ -286,3 +286,11 @@ def _copy(name):
     with sqlite3.connect(Path.cwd() / "evolve.db") as source, sqlite3.connect(copy) as target:
         source.backup(target)
     return copy
+
+
+def test_fewer_steps_than_are_told_are_refused(looking):
+    assert "steps are told already" in looking("resume", "--steps", "3", expect=2).stderr
+
+
+def test_a_new_task_takes_no_name_of_a_shipped_one(looking):
+    assert "choose another name" in looking("new", "data_selection", expect=2).stderr
