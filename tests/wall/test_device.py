@@ -167,6 +167,7 @@ def test_wall_time_counts_from_the_first_line_of_the_candidate():
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_a_device_out_of_memory_is_a_limit():
     with open_box(preload=("numpy", "torch"), limits=replace(LIMITS, memory_mb=512)) as box:
         outcome = run(box, "import torch\ndef main(): raise torch.OutOfMemoryError('no more')")

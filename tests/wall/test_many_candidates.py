@@ -1,6 +1,6 @@
 """A crowd: many candidates in one sandbox, half of them misbehaving at random, and nothing is left.
 
-500 at each level in `make test`, 10,000 in `make soak`.
+500 at the strongest level in `make test`, 10,000 at each in `make soak`.
 """
 
 import os
@@ -55,7 +55,7 @@ MISBEHAVING = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("level", LEVELS_HERE[1:])
+@pytest.mark.parametrize("level", LEVELS_HERE[-1:])
 def test_500_candidates_get_the_right_status_and_leave_nothing(level):
     crowd(level, SMALL)
 
