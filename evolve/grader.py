@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from evolve.randomness import candidate_seed
 from evolve.spec import TaskSpec, read_spec
 from evolve.task import Instance, Invalid, Progress
 from sandbox import Job, Limits, Outcome, Sandbox, SandboxError, wire
+from sandbox.linux import process
 
 PROBE, TEST = "probe", "test"
 # What a run asks for, and what `evolve check` and `evolve export` ask for besides.
@@ -54,7 +56,7 @@ MAX_MESSAGE_BYTES = 256 * 2**20
 def main() -> None:
     """Serve requests on the descriptors that were standard input and output."""
     requests, replies = _claim_pipes()
-    _die_with_parent()
+    process.end_with_parent(os.getppid(), signal.SIGKILL)
 
     def reply(event: str, **values: Any) -> None:
         wire.send(replies, {"event": event, **values})
@@ -398,15 +400,6 @@ def _claim_pipes() -> tuple[int, int]:
     for descriptor in (requests, replies):
         os.set_inheritable(descriptor, False)
     return requests, replies
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to end this process with the thread that started it (Linux)."""
-    import ctypes
-    import signal
-
-    parent_death_signal = 1  # PR_SET_PDEATHSIG
-    ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ class WarmProcess:
         if self.popen.returncode != 0:
             # Killed, it could end nobody. Its forks have its command line: at level landlock, where
             # no pid namespace ends them all, this is how to find those that it did not.
-            process.end_all_of(self._mark)
+            process.end_all_of(("sandbox.warm", *self._mark))
         self._errors.close()
 
     def _send(self, frame: Sequence[wire.Buffer]) -> None:

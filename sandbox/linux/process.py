@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from sandbox.linux import libc
 
-_ENDING_S = 0.001  # between two looks at what was killed
+_ENDING_S, _ENDINGS = 0.001, 1000  # between two looks at what was killed, and how many of them
 _LARGE_PAGE = 2 << 20
 _MADV_COLLAPSE = 25
 _CPU_CLOCK_OF_PROCESS = 2  # CPUCLOCK_SCHED; a clock id is the inverted process id and this kind
@@ -123,9 +123,12 @@ def reaped_cpu_seconds(pid: int) -> float:
 def end_all_of(arguments: Sequence[str]) -> None:
     """Kill all processes of this user whose command line ends with these arguments."""
     ending = "\0".join(["", *arguments, ""])
-    while found := [pid for pid in _all() if _command_line(pid).endswith(ending)]:
+    for _ in range(_ENDINGS):  # one may have forked while it was looked for
+        found = [pid for pid in _all() if _command_line(pid).endswith(ending)]
+        if not found:
+            return
         for pid in found:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(_ENDING_S)
 

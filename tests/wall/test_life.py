@@ -102,6 +102,34 @@ def test_a_killed_warm_process_is_started_again_with_all_its_inputs(level):
     assert not Path(box._scratch).exists()
 
 
+def test_what_a_killed_warm_process_could_not_end_is_ended(level):
+    """Without a pid namespace, children of a candidate outlive it and the warm process."""
+    source = """
+import os, time
+def main(x):
+    os.fork()
+    time.sleep(300)
+"""
+    limits = Limits(wall_s=300, cpu_s=300, tasks=3)
+    with Sandbox.open(level=level, inputs=INPUTS, limits=limits) as box:
+        seen = []
+
+        def kill_each():
+            for _ in range(3):
+                warm = until(lambda: box._process and two_below(box._process.popen.pid) and box)
+                family = two_below(warm._process.popen.pid)
+                seen.extend(family)
+                os.kill(warm._process.popen.pid, signal.SIGKILL)
+                until(lambda: not any(map(alive, family)))
+
+        killer = threading.Thread(target=kill_each)
+        killer.start()
+        assert box.run(Job(source, "main", "a")).status == "over_limit"
+        killer.join()
+    assert len(seen) == 6
+    assert not any(map(alive, seen))
+
+
 def test_a_candidate_with_which_each_warm_process_dies_gets_no_verdict_and_stops_nobody():
     # at level weak a candidate can signal its parent, and so can a machine without memory
     killer = Job("import os\ndef main(x): os.kill(os.getppid(), 9)", "main", "a")
