@@ -1,6 +1,7 @@
 """How long things live: no process outlives its job, its sandbox or the process that asked."""
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -71,7 +72,7 @@ def test_nothing_is_left_when_the_asking_process_is_killed(level, doing):
             for name in range(MANY_FILES):
                 Path(scratch, str(name)).touch()
         parent.kill()
-    until(lambda: not any(map(alive, family)))
+    until(functools.partial(none_alive, family))
     until(lambda: not Path(scratch).exists())
 
 
@@ -120,14 +121,14 @@ def main(x):
                 family = two_below(warm._process.popen.pid)
                 seen.extend(family)
                 os.kill(warm._process.popen.pid, signal.SIGKILL)
-                until(lambda: not any(map(alive, family)))
+                until(functools.partial(none_alive, family))
 
         killer = threading.Thread(target=kill_each)
         killer.start()
         assert box.run(Job(source, "main", "a")).status == "over_limit"
         killer.join()
     assert len(seen) == 6
-    assert not any(map(alive, seen))
+    assert none_alive(seen)
 
 
 def test_a_candidate_with_which_each_warm_process_dies_gets_no_verdict_and_stops_nobody():
@@ -253,6 +254,10 @@ def alive(pid: int) -> bool:
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
+
+
+def none_alive(pids: list[int]) -> bool:
+    return not any(map(alive, pids))
 
 
 def two_below(pid: int) -> list[int]:
