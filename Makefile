@@ -61,7 +61,7 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) torch==2.13.0
-	$(PIP) --editable '.[dev,postgres]'
+	$(PIP) --editable '.[dev,postgres,litellm]'
 	touch $@ $(VENV)/.run
 
 clean:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -100,9 +100,14 @@ class Database:
 
     def insert(self, table: Table) -> Any:
         """Give an INSERT that knows ON CONFLICT, in the words of this database."""
-        insert = sqlite.insert(table) if self.lock_file else postgresql.insert(table)
+        insert = sqlite.insert(table) if self.lock_file else self._insert_of_postgresql(table)
         # Without these SQLAlchemy asks for new ids, and does not say how many rows went in.
         return insert.inline().execution_options(preserve_rowcount=True)
+
+    def _insert_of_postgresql(self, table: Table) -> Any:
+        from sqlalchemy.dialects import postgresql  # a tenth of the start of a command
+
+        return postgresql.insert(table)
 
     def connect(self) -> Connection:
         """Give a connection for writing. Raises: ArchiveError."""

@@ -22,4 +22,11 @@ class ConnectionLost(ArchiveError):
 
 
 class BoundReached(Exception):
-    """The worst case of this call would pass the bound on dollars; nothing was written."""
+    """The worst case of a call would pass a bound; nothing was written.
+
+    bound: "usd" or "tokens". for_now: there is room once the calls under way are settled.
+    """
+
+    def __init__(self, bound: str, message: str, *, for_now: bool) -> None:
+        super().__init__(message)
+        self.bound, self.for_now = bound, for_now

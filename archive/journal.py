@@ -22,6 +22,7 @@ from archive.records import CUT_OFF, Answer, EliteRow, Evaluation, Look, RunReco
 from archive.schema import (
     answers,
     behaviours,
+    blocks,
     elites,
     evaluations,
     looks,
@@ -45,7 +46,7 @@ TRIES = 3
 # What a transaction may change of a run's row; the rest is read once.
 COUNTERS = (
     *("epoch", "told", "stop_reason", "seconds"),
-    *("usd", "reserved_usd", "tokens", "gradings"),
+    *("usd", "reserved_usd", "tokens", "gradings", "reserved_tokens"),
 )
 
 # What other programs and runs may be served: a time-out tells as much of the machine as of the
@@ -77,27 +78,29 @@ class Journal:
         """Write steps down as asked; a row that exists wins."""
         self._write("ask", lambda connection: self._insert_steps(connection, asked))
 
-    def send(self, answer: Answer, *, usd_bound: float | None = None) -> Answer:
-        """Transaction A: write down that a call is about to be made, with its reserve.
+    def send(
+        self, answer: Answer, *, usd_bound: float | None = None, tokens_bound: int | None = None
+    ) -> Answer:
+        """Transaction A: write down that a call is about to be made, with its reserves.
 
-        usd_bound: dollars that spent, reserved and this worst case together must not pass.
+        usd_bound, tokens_bound: what spent, reserved and this worst case together must not pass.
         Gives the row that stands: where there is one already, `answer` is not written.
         Raises: BoundReached, with nothing written.
         """
+        bounds = {"usd": usd_bound, "tokens": tokens_bound}
+        reserves = {"usd": answer.reserved_usd, "tokens": answer.reserved_tokens}
 
         def work(connection: Connection) -> Answer:
             standing = self._answer(connection, answer)
             if standing is not None:
                 return standing
-            spent = select(runs.c.usd + runs.c.reserved_usd).where(runs.c.id == self.run.id)
-            worst = connection.execute(spent).scalar_one() + answer.reserved_usd
-            if usd_bound is not None and worst > usd_bound:
-                raise BoundReached(
-                    f"this call could bring the run to {worst:.4f} dollars; the bound is "
-                    f"{usd_bound:.4f}; `evolve resume --usd N` raises it"
-                )
+            run = self._record(connection)
+            for what, bound in bounds.items():
+                if bound is not None:
+                    spent = getattr(run, what) + reserves[what]
+                    _check_bound(what, spent, getattr(run, f"reserved_{what}"), bound)
             connection.execute(answers.insert().values(rows.answer_values(self.run.id, answer)))
-            self._count(connection, reserved_usd=answer.reserved_usd)
+            self._count(connection, **{f"reserved_{what}": more for what, more in reserves.items()})
             return answer
 
         return self._write("send", work)
@@ -132,6 +135,7 @@ class Journal:
                 usd=settled.usd or 0.0,
                 reserved_usd=-settled.reserved_usd,
                 tokens=settled.tokens or 0,
+                reserved_tokens=-settled.reserved_tokens,
             )
             return settled
 
@@ -146,10 +150,12 @@ class Journal:
         nodes: int | None = None,
         status: Status | None = None,
         reason: str | None = None,
+        idea: str | None = None,
     ) -> None:
         """Transaction C: keep what step n's operator wrote, or why there is no program.
 
-        program: its normalised-syntax hash and nodes: its size, where it could be parsed.
+        program: its normalised-syntax hash and nodes: its size, where it could be parsed. idea: the
+        author's own line about it.
         status: `unwritten` or `invalid`, with the reason, for a program that will not be run.
         """
 
@@ -162,6 +168,7 @@ class Journal:
                 "program": program,
                 "status": None if status is None else status.value,
                 "reason": rows.text(reason),
+                "idea": rows.text(idea),
             }
             unwritten = (
                 steps.c.source.is_(None),
@@ -265,8 +272,21 @@ class Journal:
         self._update_run("reopen", stop_reason=None, limits=rows.tree(limits))
         self.run = replace(self.run, limits=dict(limits))
 
+    def describe(self, stage: str, block: int, instances: Sequence[Mapping[str, Any]]) -> None:
+        """Keep what a block's instances are called and how they are grouped, for all runs.
+
+        instances: {"name", "groups": {kind: label}, "unit"}, as the task's author told it.
+        """
+        row = {
+            "task": self.run.task,
+            "stage": stage,
+            "block": block,
+            "instances": rows.tree(instances),
+        }
+        self._write("describe", lambda connection: self._insert_new(connection, blocks, [row]))
+
     def note(self, n: int, text: str) -> None:
-        """Keep a line about step n, such as its idea."""
+        """Keep a line about step n."""
 
         def work(connection: Connection) -> None:
             row = {"run": self.run.id, "n": n, "text": rows.text(text)}
@@ -360,14 +380,22 @@ class Journal:
         def work(connection: Connection) -> RunRecord:
             mine = runs.c.id == self.run.id
             sent = answers.c.run == self.run.id, answers.c.state == "sent"
-            reserve = func.coalesce(func.sum(answers.c.reserved_usd), 0.0)
-            unsettled = connection.execute(select(reserve).where(*sent)).scalar_one()
+            reserves = answers.c.reserved_usd, answers.c.reserved_tokens
+            sums = (func.coalesce(func.sum(reserve), 0) for reserve in reserves)
+            usd, tokens = connection.execute(select(*sums).where(*sent)).one()
             failed = {
                 "state": "failed",
                 "response": rows.tree(CUT_OFF),
                 "usd": answers.c.reserved_usd,
+                "tokens": answers.c.reserved_tokens,
             }
-            begin = {"epoch": runs.c.epoch + 1, "usd": runs.c.usd + unsettled, "reserved_usd": 0.0}
+            begin = {
+                "epoch": runs.c.epoch + 1,
+                "usd": runs.c.usd + usd,
+                "tokens": runs.c.tokens + int(tokens),
+                "reserved_usd": 0.0,
+                "reserved_tokens": 0,
+            }
             connection.execute(update(runs).where(mine).values(begin))
             connection.execute(update(answers).where(*sent).values(failed))
             return rows.run_of(connection.execute(select(*rows.RUN).where(mine)).one())
@@ -465,6 +493,18 @@ class Journal:
 
     def _is_step(self, n: int) -> Any:
         return (steps.c.run == self.run.id) & (steps.c.n == n)
+
+
+def _check_bound(what: str, spent: float, reserved: float, bound: float) -> None:
+    """Refuse a call that could pass a bound. Raises: BoundReached."""
+    if spent + reserved > bound:
+        unit, shown = ("dollars", ".4f") if what == "usd" else ("tokens", ".0f")
+        raise BoundReached(
+            what,
+            f"this call could bring the run to {spent + reserved:{shown}} {unit}; the bound is "
+            f"{bound:{shown}}; `evolve resume --{what} N` raises it",
+            for_now=spent <= bound,
+        )
 
 
 # What a tell may write of a step; all else was written when it happened.

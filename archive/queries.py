@@ -5,6 +5,7 @@ run: a run's id everywhere. Steps and evaluations are read in bulk, as plain tup
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -169,6 +170,14 @@ def looks(archive: Archive, run: int) -> list[Look]:
     """Give every read of the hidden test, the oldest first."""
     question = select(*rows.LOOK).where(schema.looks.c.run == run).order_by(schema.looks.c.time)
     return [rows.look_of(row) for row in _all(archive, question)]
+
+
+def block(archive: Archive, *, task: str, stage: str, block: int) -> list[dict[str, Any]] | None:
+    """Give a block's instances as `Journal.describe` kept them; None if nobody has told yet."""
+    table = schema.blocks.c
+    same = table.task == task, table.stage == stage, table.block == block
+    found = _all(archive, select(table.instances).where(*same))
+    return json.loads(found[0][0]) if found else None
 
 
 def behaviour(archive: Archive, *, task: str, world: str, id: str) -> bytes | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-# The response of an answer that a crash cut off.
+# The response of an answer that a crash cut off; with more keys behind it, of one that failed under
+# way. Nobody knows whether such calls were billed: they are charged at their reserve.
 CUT_OFF = {"error": "unsettled"}
 
 
@@ -54,7 +55,8 @@ class RunRecord:
     task: the task's digest. limits: {"steps": n, "evaluations": n, ...}; settings: task settings
     and search settings. told: number of told steps. stop_reason: None while the run has not ended.
     seconds: of all sittings together. started: ISO 8601, UTC. usd: settled dollars, failed and
-    unsettled calls included; reserved_usd: worst cases of calls under way; tokens: of all answers.
+    unsettled calls included; tokens: of all answers; reserved_usd, reserved_tokens: worst cases of
+    calls under way.
     gradings: calls of the grader really made.
     """
 
@@ -76,6 +78,7 @@ class RunRecord:
     reserved_usd: float = 0.0
     tokens: int = 0
     gradings: int = 0
+    reserved_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Step:
     behaviour: the functional hash over probes (a prediction). outputs_digest: the sound key.
     evaluation: id of the evaluation row. duplicate_of: the lowest told step it equals.
     cell: bin per measure. placement: "NOT_ADDED", "IMPROVED" or "NEW". told_seq: from 0.
+    usd, tokens: of its calls, filled in when it is told; idea: the author's own line about it.
     """
 
     n: int
@@ -112,6 +116,7 @@ class Step:
     told_seq: int | None = None
     usd: float | None = None
     tokens: int | None = None
+    idea: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +157,7 @@ class Answer:
 
     seq: its place among the effects of its step. kind: "model", "draft" or "query".
     state: "sent", "received" or "failed". response: plain values, None while `sent`.
+    usd, tokens: what it cost, None where unknown. reserved_usd, reserved_tokens: its worst case.
     """
 
     n: int
@@ -164,6 +170,7 @@ class Answer:
     reserved_usd: float = 0.0
     usd: float | None = None
     tokens: int | None = None
+    reserved_tokens: int = 0
 
     @property
     def cut_off(self) -> bool:

@@ -62,6 +62,7 @@ def step_values(run: int, step: Step) -> dict[str, Any]:
         "told_seq": step.told_seq,
         "usd": step.usd,
         "tokens": step.tokens,
+        "idea": text(step.idea),
     }
 
 
@@ -103,6 +104,7 @@ def answer_values(run: int, answer: Answer) -> dict[str, Any]:
         "reserved_usd": answer.reserved_usd,
         "usd": answer.usd,
         "tokens": answer.tokens,
+        "reserved_tokens": answer.reserved_tokens,
     }
 
 

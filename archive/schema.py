@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 # The newest revision of archive/migrations, so that opening a current archive costs one query.
-VERSION = "evolve_0002"
+VERSION = "evolve_0003"
 
 # Named constraints, so that a later migration can speak of them on both databases.
 metadata = MetaData(
@@ -67,6 +67,16 @@ runs = Table(
     Column("reserved_usd", Double, nullable=False),
     Column("tokens", BigInteger, nullable=False),
     Column("gradings", Integer, nullable=False),
+    Column("reserved_tokens", BigInteger, nullable=False, server_default="0"),
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("task", Text, ForeignKey("tasks.digest"), primary_key=True),
+    Column("stage", Text, primary_key=True),
+    Column("block", BigInteger, primary_key=True, autoincrement=False),
+    Column("instances", Text, nullable=False),
 )
 
 programs = Table(
@@ -138,6 +148,7 @@ steps = Table(
     Column("told_seq", Integer),
     Column("usd", Double),
     Column("tokens", BigInteger),
+    Column("idea", Text),
     UniqueConstraint("run", "told_seq", name="uq_steps_told_seq"),
 )
 
@@ -155,6 +166,7 @@ answers = Table(
     Column("reserved_usd", Double, nullable=False),
     Column("usd", Double),
     Column("tokens", BigInteger),
+    Column("reserved_tokens", BigInteger, nullable=False, server_default="0"),
 )
 
 elites = Table(

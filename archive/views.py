@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Executable, func, select
+from sqlalchemy import Executable, case, func, select
 
 from archive import rows, schema
-from archive.records import EliteRow, Evaluation, Kind, Status
+from archive.records import CUT_OFF, EliteRow, Evaluation, Kind, Status
 from archive.store import Archive
+
+# How the response of a call begins whose bill nobody knows; see `records.CUT_OFF`.
+UNSETTLED = json.dumps(CUT_OFF, separators=(",", ":"))[:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,24 @@ class OperatorResult:
     status: Status
     placement: str | None
     steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Settled calls of one model for one operator that ended alike.
+
+    failed: without a clean answer. unsettled: nobody knows whether they were billed, so they are
+    charged at their reserves. usd, tokens: together; unpriced: how many of them have no known price.
+    """
+
+    operator: str
+    model: str
+    failed: bool
+    unsettled: bool
+    number: int
+    usd: float
+    tokens: int
+    unpriced: int
 
 
 def shown_elites(archive: Archive, run: int) -> list[ShownElite]:
@@ -107,6 +128,26 @@ def ran_facts(archive: Archive, run: int) -> list[Mapping[str, Any]]:
     told = step.run == run, step.told_seq.is_not(None), step.ran.is_not(None)
     question = select(step.ran).where(*told).order_by(step.told_seq)
     return [json.loads(ran) for (ran,) in _all(archive, question)]
+
+
+def calls(archive: Archive, run: int) -> list[Calls]:
+    """Count the calls of models that a run settled, by operator and model."""
+    step, answer = schema.steps.c, schema.answers.c
+    unsettled = answer.response.startswith(UNSETTLED, autoescape=True)
+    by = step.operator, step.model, answer.state, unsettled
+    unknown = func.sum(case((answer.usd.is_(None), 1), else_=0))
+    spent = func.coalesce(func.sum(answer.usd), 0.0), func.coalesce(func.sum(answer.tokens), 0)
+    question = (
+        select(*by, func.count(), *spent, unknown)
+        .join_from(schema.answers, schema.steps, (step.run == answer.run) & (step.n == answer.n))
+        .where(answer.run == run, answer.kind == "model", answer.state != "sent")
+        .group_by(*by)
+        .order_by(*by)
+    )
+    return [
+        Calls(operator, model or "", state == "failed", bool(cut), number, usd, int(tokens), blank)
+        for operator, model, state, cut, number, usd, tokens, blank in _all(archive, question)
+    ]
 
 
 def evaluation(archive: Archive, id: int) -> Evaluation:

@@ -16,7 +16,7 @@ from evolve.loader import Task
 from evolve.local import LocalExecutor
 from evolve.program import program_id
 from evolve.screen import screen
-from evolve.statistics import Grouping
+from evolve.statistics import Grouping, grouping
 from evolve.work import MAX_LOST_SLOTS, SERVED
 from evolve.world import world
 from sandbox.levels import MIN_LEVEL
@@ -69,14 +69,7 @@ class Assessor:
     async def grouping(self, stage: str, block: int = 0) -> Grouping:
         """Give how the instances of a block belong together."""
         async with self.executor.slot(0) as slot:
-            described = await slot.describe(stage, block)
-        return Grouping(
-            subgroups={
-                instance["name"]: [f"{kind}={label}" for kind, label in instance["groups"].items()]
-                for instance in described
-            },
-            units={i["name"]: i["unit"] for i in described if i["unit"]},
-        )
+            return grouping(await slot.describe(stage, block))
 
     async def _run_and_grade(self, source: str, key: dict[str, Any]) -> Evaluation:
         """Run and grade, with a second chance alone for what tells as much of the machine."""

@@ -16,24 +16,24 @@ from typing import Any
 from archive.errors import RunBusy
 from archive.records import RunRecord, TaskRecord
 from archive.store import Archive
-from evolve.config import RunLimits
+from evolve.briefing import Briefing, references, signature
+from evolve.calls import Calls
+from evolve.config import ModelSettings, RunLimits
 from evolve.errors import UsageError
 from evolve.executor import Executor, Progress
 from evolve.loader import Task, load_task
 from evolve.local import LocalExecutor
 from evolve.loop import Watch
 from evolve.loop import search as search_loop
-from evolve.models import Model
-from evolve.operators import OFFLINE, offered
+from evolve.messages import Model
+from evolve.operators import ASKING, OFFLINE, offered
 from evolve.operators.base import Operator
-from evolve.operators.rewrite import Rewrite
-from evolve.replay import REPLAY_OF, RecordedModel, Replay, ReplayWorker, read_recording
+from evolve.prices import price_of
+from evolve.replay import REPLAY_OF, Replay, ReplayWorker, read_recording
 from evolve.run import Run
 from evolve.work import Worker
 from evolve.world import world
 from sandbox.levels import MIN_LEVEL
-
-MODEL_OPERATORS: dict[str, Operator] = {"rewrite": Rewrite()}
 
 
 def open_run(
@@ -45,24 +45,32 @@ def open_run(
     name: str | None = None,
     operators: Sequence[str] | None = None,
     initial: Mapping[str, str] | None = None,
-    model: Model | None = None,
+    models: Sequence[str] = (),
     min_level: str = MIN_LEVEL,
 ) -> Run:
     """Start a run and become its writer.
 
-    limits: 200 steps unless told. operators: names; all that the task offers without a model
-    unless told. initial: {name: source}, the task's programs unless told.
+    limits: 200 steps unless told. operators: names; all that the task offers unless told.
+    initial: {name: source}, the task's programs unless told. models: names of those that write,
+    which `search` is given later.
     Raises: UsageError, TaskError, ArchiveError.
     """
     task = task if isinstance(task, Task) else load_task(task)
+    limits = limits or RunLimits(steps=200)
     programs = dict(initial) if initial is not None else task.programs()
-    chosen = choose_operators(task, operators, model)
+    chosen = choose_operators(task, operators, models)
+    asking = any(operator.uses_model for operator in chosen.values())
+    search = task.search.where_models_write(task.model.concurrency) if asking else task.search
+    check_bounds(limits, models if asking else (), task.model)
     record = archive.create_run(
         task=TaskRecord(task.digest, task.name, task.spec.model_dump(mode="json")),
         world=world(),
         settings={
             "task": dict(task.settings),
-            "search": task.search.model_dump(),
+            "search": search.model_dump(),
+            "models": list(models) if asking else [],
+            "model": task.model.model_dump(),
+            "briefing": _briefing(task, programs).plain() if asking else None,
             "folder": str(task.folder),
             "operators": sorted(chosen),
             # In the run's own row, so that a kill right after it loses none of them.
@@ -70,13 +78,13 @@ def open_run(
             "min_level": min_level,
         },
         rng_seed=rng_seed,
-        lookahead=task.search.lookahead,
-        order=task.search.order,
-        limits=(limits or RunLimits(steps=200)).record(),
+        lookahead=search.lookahead,
+        order=search.order,
+        limits=limits.record(),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         name=name,
     )
-    return Run(task, archive, archive.write(record), chosen, model=model.name if model else None)
+    return Run(task, archive, archive.write(record), chosen)
 
 
 def resume_run(
@@ -84,7 +92,6 @@ def resume_run(
     *,
     archive: Archive,
     limits: RunLimits | None = None,
-    model: Model | None = None,
 ) -> Run:
     """Open a run again where it stands, with new limits if told; a replay goes on as a replay.
 
@@ -94,12 +101,15 @@ def resume_run(
     if REPLAY_OF in record.settings:
         return _resume_replay(record, archive, limits)
     task = _unchanged_task(record)
-    chosen = choose_operators(task, record.settings["operators"], model)
+    models = record.settings.get("models", ())
+    chosen = choose_operators(task, record.settings["operators"], models)
+    if limits is not None:
+        check_bounds(limits, models, task.model)
     journal = archive.write(record)
     try:
         if limits is not None:
             journal.reopen(limits.record())
-        return Run(task, archive, journal, chosen, model=model.name if model else None)
+        return Run(task, archive, journal, chosen)
     except BaseException:
         journal.close()
         raise
@@ -150,7 +160,8 @@ def _resume_replay(record: RunRecord, archive: Archive, limits: RunLimits | None
 def _open_replay(task: Task, record: RunRecord, archive: Archive) -> Replay:
     original = archive.run(record.settings[REPLAY_OF])
     recording = read_recording(archive, original, record.limits["steps"])
-    chosen = choose_operators(task, record.settings["operators"], RecordedModel("recorded"))
+    models = record.settings.get("models", ())
+    chosen = choose_operators(task, record.settings["operators"], models)
     journal = archive.write(record)
     try:
         return Replay(task, archive, journal, chosen, recording)
@@ -187,31 +198,55 @@ def task_of(record: RunRecord) -> Task:
     """Load the task of a run with the settings that it was begun with."""
     pairs = [f"{key}={value}" for key, value in record.settings["task"].items()]
     task = load_task(record.settings["folder"], pairs)
-    return replace(task, search=task.search.model_validate(record.settings["search"]))
+    return replace(
+        task,
+        search=task.search.model_validate(record.settings["search"]),
+        model=task.model.model_validate(record.settings.get("model", {})),
+    )
 
 
 def choose_operators(
-    task: Task, names: Sequence[str] | None, model: Model | None = None
+    task: Task, names: Sequence[str] | None, models: Sequence[str] = ()
 ) -> dict[str, Operator]:
-    """Give the operators of these names, or all that work on the task without a model.
+    """Give the operators of these names, or all that work on the task with these models or none.
 
     Raises: UsageError for a name that there is not, or one that this task cannot use.
     """
-    possible = offered(task.spec)
+    known = offered(task.spec, with_model=bool(models))
     if names is None:
-        return dict(possible)
+        return dict(known)
     chosen: dict[str, Operator] = {}
     for name in names:
-        known = {**possible, **(MODEL_OPERATORS if model else {})}
         if name not in known:
             why = "is no operator"
             if name in OFFLINE:
                 why = "needs a vocabulary in task.toml"
-            elif name in MODEL_OPERATORS:
-                why = "needs a language model"
+            elif name in ASKING:
+                why = "needs a language model (--model)"
             raise UsageError(f"--operators {name}: {why}; there are: {', '.join(sorted(known))}")
         chosen[name] = known[name]
     return chosen
+
+
+def check_bounds(limits: RunLimits, models: Sequence[str], settings: ModelSettings) -> None:
+    """Refuse a bound on dollars that could not be kept. Raises: UsageError."""
+    unpriced = [name for name in models if price_of(name, settings.price) is None]
+    if limits.usd is not None and limits.tokens is None and unpriced:
+        raise UsageError(
+            f"--usd: nobody knows what {unpriced[0]} costs; tell it with `--set model.price=IN,OUT` "
+            "(dollars for a million tokens; 0,0 if it is free), or bound the run with --tokens N"
+        )
+
+
+def _briefing(task: Task, programs: Mapping[str, str]) -> Briefing:
+    """Give what models will be told for the whole run."""
+    known = {**task.programs(), **task.controls()}
+    return Briefing(
+        brief=task.brief,
+        spec=task.spec,
+        references=references(task.baselines(), known),
+        signature=signature(next(iter(programs.values()), ""), task.spec.entry),
+    )
 
 
 def executor_for(
@@ -227,11 +262,11 @@ def executor_for(
     )
 
 
-def worker_for(run: Run, executor: Executor, model: Model | None = None) -> Worker:
+def worker_for(run: Run, executor: Executor, calls: Calls | None = None) -> Worker:
     """Give what does the work of a run's steps."""
     if isinstance(run, Replay):
         return ReplayWorker(run, executor)
-    return Worker(run, executor, model)
+    return Worker(run, executor, calls)
 
 
 @dataclass
@@ -257,7 +292,7 @@ def search(
     run: Run,
     *,
     workers: int | None = None,
-    model: Model | None = None,
+    models: Sequence[Model] = (),
     min_level: str | None = None,
     watch: Watch = lambda step: None,
     report: Progress | None = None,
@@ -266,8 +301,10 @@ def search(
 ) -> str:
     """Search until the run ends, and let it go; give the reason.
 
-    workers: slots on this machine, one per core unless told. signals: take over Ctrl-C and
-    SIGTERM; stopping: told of the first of them. Gives "steps", "evaluations", "hours" or "interrupted".
+    workers: slots on this machine, one per core unless told. models: those whose names the run was
+    begun with; they are closed. signals: take over Ctrl-C and
+    SIGTERM; stopping: told of the first of them. Gives "steps", "evaluations",
+    "usd", "tokens", "hours" or "interrupted".
     Raises: WorldError, TaskError, ArchiveError: told steps are kept, the run can be resumed;
     Differs for a replay, at the first step that is not the recorded one.
     """
@@ -277,9 +314,14 @@ def search(
         slots = executor_for(
             run, workers=workers or num_cores(), min_level=min_level, report=report
         )
+        calls = _calls(run, models)
         with _stopping(stop, stopping) if signals else contextlib.nullcontext():
-            async with slots:
-                return await search_loop(run, worker_for(run, slots, model), stop, watch)
+            try:
+                async with slots:
+                    return await search_loop(run, worker_for(run, slots, calls), stop, watch)
+            finally:
+                if calls is not None:
+                    await calls.close()
 
     reason = run.over or "failed"
     try:
@@ -290,6 +332,16 @@ def search(
     finally:
         run.close(reason)
     return reason
+
+
+def _calls(run: Run, models: Sequence[Model]) -> Calls | None:
+    """Give what calls a run's models; a replay calls none. Raises: UsageError if one is missing."""
+    if isinstance(run, Replay) or not run.means.models:
+        return None
+    missing = set(run.means.models) - {model.name for model in models}
+    if missing:
+        raise UsageError(f"{run.record.name} asks {', '.join(sorted(missing))}: hand it in")
+    return Calls(models, run.model_settings)
 
 
 def num_cores() -> int:

@@ -1,4 +1,4 @@
-"""The program's own settings (`--set search.*`), what ends a run, and where its archive is."""
+"""The program's own settings (`--set search.*`, `model.*`), what ends a run, and where its archive is."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import difflib
 import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,7 +16,8 @@ from evolve.grid import DEFAULT_DEPTH
 from evolve.mistakes import mistakes
 from evolve.spec import TaskSpec
 
-PREFIX = "search."
+SEARCH, MODEL = "search", "model"
+Form = TypeVar("Form", bound=BaseModel)
 DEFAULT_ARCHIVE = "evolve.db"
 ARCHIVE_VARIABLE = "EVOLVE_ARCHIVE"
 
@@ -28,7 +29,10 @@ class SearchSettings(BaseModel):
     from the state in which all but so many steps before it were told. parents: "rank" (70 % by
     rank among the five best, 30 % uniform over cells), "uniform", "weighted" (ShinkaEvolve's), or
     "initial" (uniform over the initial programs: the random search that claims are compared with).
-    depth: elites per cell. share_grades: whether a known outputs digest saves grading.
+    depth: elites per cell. share_grades: whether a known outputs digest saves grading. credit: how
+    operators and models share the steps, "shares" (as declared) or "bandit" (moved by what the grid
+    took for what it cost). Where models write, order, lookahead and credit have other defaults:
+    "arrival", twice `model.concurrency` or 16 if that is more, and "bandit".
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,11 +42,58 @@ class SearchSettings(BaseModel):
     parents: Literal["rank", "uniform", "weighted", "initial"] = "rank"
     depth: int = Field(default=DEFAULT_DEPTH, ge=1, le=100)
     share_grades: bool = True
+    credit: Literal["shares", "bandit"] = "shares"
+
+    def where_models_write(self, concurrency: int) -> SearchSettings:
+        """Give these settings with the defaults of a search with models, where none was told."""
+        own = {
+            "order": "arrival",
+            "lookahead": max(2 * concurrency, self.lookahead),
+            "credit": "bandit",
+        }
+        untold = {name: value for name, value in own.items() if name not in self.model_fields_set}
+        return self.model_copy(update=untold)
+
+
+class ModelSettings(BaseModel):
+    """How language models are called; stored with the run.
+
+    concurrency: calls in flight, of all models together. timeout_s: for one call, all in all.
+    retries: further attempts after errors of transport or server, for one answer. patience_s: how
+    long a model may answer nothing but errors before the run stops (all is kept).
+    max_tokens: of an answer, thinking included. temperature, thinking (tokens): the model's own
+    unless told. prompt_tokens: about how long a prompt may be; what is least important is left out.
+    requests_per_minute, tokens_per_minute: of each model; no limit unless told.
+    price: dollars, see `prices.PRICE_FORM`; the table's unless told. api: of `openai/` models, "chat"
+    or "responses". stream: whether answers are streamed. The adapter's own choice unless told.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    concurrency: int = Field(default=8, ge=1, le=1024)
+    timeout_s: float = Field(default=600.0, gt=0)
+    retries: int = Field(default=6, ge=0, le=100)
+    patience_s: float = Field(default=900.0, ge=0)
+    max_tokens: int = Field(default=16_384, ge=16)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    thinking: int | None = Field(default=None, ge=0)
+    prompt_tokens: int = Field(default=12_000, ge=500)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    price: str | None = None
+    api: Literal["chat", "responses"] | None = None
+    stream: bool | None = None
+
+
+SECTIONS: dict[str, type[BaseModel]] = {SEARCH: SearchSettings, MODEL: ModelSettings}
 
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """What ends a run. steps, evaluations: counted at tell; hours: of work, resumes included.
+    """What ends a run.
+
+    steps, evaluations: counted at tell. hours: of work, resumes included. usd, tokens: of calls of
+    models, never passed, since the worst case of each is reserved before it is made.
 
     Raises: UsageError for a limit that would end a run before it begins.
     """
@@ -50,6 +101,8 @@ class RunLimits:
     steps: int | None = None
     evaluations: int | None = None
     hours: float | None = None
+    usd: float | None = None
+    tokens: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in self.record().items():
@@ -60,8 +113,7 @@ class RunLimits:
 
     def record(self) -> dict[str, float | int]:
         """Give what the archive keeps: only the limits that are set."""
-        named = {"steps": self.steps, "evaluations": self.evaluations, "hours": self.hours}
-        return {name: value for name, value in named.items() if value is not None}
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def archive_place(place: str | None = None) -> str:
@@ -69,35 +121,46 @@ def archive_place(place: str | None = None) -> str:
     return place or os.environ.get(ARCHIVE_VARIABLE) or DEFAULT_ARCHIVE
 
 
-def parse_settings(pairs: Iterable[str], spec: TaskSpec) -> tuple[dict[str, Any], SearchSettings]:
-    """Read `key=value` pairs into the task's settings and the search's.
+@dataclass(frozen=True)
+class Settings:
+    """What `--set` says: the task's own values, how to search, how to call models."""
+
+    task: Mapping[str, Any]
+    search: SearchSettings
+    model: ModelSettings
+
+
+def parse_settings(pairs: Iterable[str], spec: TaskSpec) -> Settings:
+    """Read `key=value` pairs.
 
     Raises: UsageError for an unknown key or a value of the wrong type, naming what there is.
     """
-    own: dict[str, str] = {}
+    own: dict[str, dict[str, str]] = {section: {} for section in SECTIONS}
     task: dict[str, Any] = dict(spec.settings)
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise UsageError(f"--set {pair}: write it as key=value")
-        if key.startswith(PREFIX) and key.removeprefix(PREFIX) in SearchSettings.model_fields:
-            own[key.removeprefix(PREFIX)] = value
+        section, _, name = key.partition(".")
+        if section in SECTIONS and name in SECTIONS[section].model_fields:
+            own[section][name] = value
         elif key in task:
             task[key] = _as_type_of(task[key], value, key)
         else:
             raise UsageError(f"--set {key}: no such setting{_closest(key, spec)} {_known(spec)}")
-    return task, search_settings(own)
+    search = _checked(SEARCH, SearchSettings, own[SEARCH])
+    return Settings(task, search, _checked(MODEL, ModelSettings, own[MODEL]))
 
 
-def search_settings(values: Mapping[str, Any]) -> SearchSettings:
-    """Check the values of `search.*`. Raises: UsageError naming the key."""
+def _checked(section: str, form: type[Form], values: Mapping[str, str]) -> Form:
+    """Check the values of one section. Raises: UsageError naming the key."""
     try:
-        return SearchSettings.model_validate(values)
+        return form.model_validate(values)
     except ValidationError as error:
-        first = mistakes(error, {"": SearchSettings})[0]
+        first = mistakes(error, {"": form})[0]
         # Settings come as text from the command line: told as it was typed.
         written = f"={values[first.key]}" if first.key in values else ""
-        raise UsageError(f"--set {PREFIX}{first.key}{written}: {first.fault}") from error
+        raise UsageError(f"--set {section}.{first.key}{written}: {first.fault}") from error
 
 
 def _as_type_of(default: Any, text: str, key: str) -> Any:
@@ -115,13 +178,19 @@ def _as_type_of(default: Any, text: str, key: str) -> Any:
 
 def _closest(key: str, spec: TaskSpec) -> str:
     """Say which setting may have been meant, with or without its prefix."""
-    known = {name: name for name in spec.settings}
-    known = {name: PREFIX + name for name in SearchSettings.model_fields} | known
-    close = difflib.get_close_matches(key.removeprefix(PREFIX), known, 1)
+    known = {
+        name: f"{section}.{name}"
+        for section, form in SECTIONS.items()
+        for name in form.model_fields
+    } | {name: name for name in spec.settings}
+    section, _, name = key.partition(".")
+    close = difflib.get_close_matches(name if section in SECTIONS else key, known, 1)
     return f"; did you mean {known[close[0]]}?" if close else "."
 
 
 def _known(spec: TaskSpec) -> str:
     own = ", ".join(f"{key} (default {value})" for key, value in spec.settings.items())
-    search = ", ".join(PREFIX + name for name in SearchSettings.model_fields)
-    return f"Task {spec.name} has: {own or 'none'}; the search has: {search}"
+    others = (
+        f"{section}.* has: {', '.join(form.model_fields)}" for section, form in SECTIONS.items()
+    )
+    return f"Task {spec.name} has: {own or 'none'}; {'; '.join(others)}"

@@ -9,7 +9,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from evolve.errors import UsageError
 from sandbox import Job, Limits, Sandbox, SandboxError
 from sandbox.kernel import kernel
 from sandbox.levels import LEVELS, MIN_LEVEL, Level, choose, survey
+from sandbox.linux import cgroups
 
 Document = dict[str, Any]
 # Done, of how many, and what was done last.
@@ -80,6 +81,7 @@ def examine(
             "min_level": MIN_LEVEL,
             "levels": {name: found[name]._asdict() for name in LEVELS},
             "kernel": kernel()._asdict(),
+            "control_group": _control_group(),
             "python": platform.python_version(),
             "packages": {name: _version(name) for name in PACKAGES},
             "gpu": device,
@@ -102,14 +104,15 @@ def prove(level: Level, quick: bool, told: Told | None = None) -> Iterator[Docum
     chosen = [attack for attack in attacks(quick=quick) if attack.promised_at(level)]
     done = 0
     try:
-        for finding in prove(level, chosen):
-            if not done:
-                # Both came before: no attack is made where an honest program fails.
-                yield _line(CONTROL, "an honest program runs and gives its value", True, "ok")
-            done += 1
-            if told is not None:
-                told(done, len(chosen), finding.attack.name)
-            yield _line(finding.attack.name, finding.attack.title, finding.held, finding.said)
+        with closing(prove(level, chosen)) as findings:
+            for finding in findings:
+                if not done:
+                    # Both came before: no attack is made where an honest program fails.
+                    yield _line(CONTROL, "an honest program runs and gives its value", True, "ok")
+                done += 1
+                if told is not None:
+                    told(done, len(chosen), finding.attack.name)
+                yield _line(finding.attack.name, finding.attack.title, finding.held, finding.said)
     except SandboxError as error:
         yield _line(CONTROL, "an honest program runs and gives its value", False, str(error))
 
@@ -132,6 +135,13 @@ def _choose(level: str) -> tuple[Level | None, str]:
     found = survey()
     better = [f"{name}: {found[name].reason}" for name in LEVELS[LEVELS.index(chosen) + 1 :]]
     return chosen, "; ".join(better) or "there is no better one"
+
+
+def _control_group() -> Document:
+    """Tell what candidates can be bounded by together, beside what the watch sees."""
+    place, reason = cgroups.find()
+    bounds = list(place.controllers) if place else []
+    return {"available": place is not None, "reason": reason, "bounds": bounds}
 
 
 @contextmanager

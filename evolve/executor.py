@@ -82,6 +82,9 @@ class Slot(Protocol):
     own code fails. Neither says anything about the candidate.
     """
 
+    async def describe(self, stage: str, block: int) -> list[dict[str, Any]]:
+        """Give a block's instances: {"name", "groups", "unit"} and more."""
+
     async def draft(self, source: str, observe: str) -> Drafted:
         """Run a draft on the first probe and read its variable `observe`."""
 

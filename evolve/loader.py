@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evolve.config import SearchSettings, parse_settings
+from evolve.config import ModelSettings, SearchSettings, parse_settings
 from evolve.errors import TaskError
 from evolve.spec import TaskSpec, read_spec
 
@@ -27,6 +27,7 @@ class Task:
     """A task as everything but the grader sees it.
 
     settings: the task's own options with this run's values. digest: of what decides a grade.
+    search, model: how to search, and how models are called, as told with `--set`.
     """
 
     folder: Path
@@ -35,6 +36,7 @@ class Task:
     settings: Mapping[str, Any]
     digest: str
     search: SearchSettings = field(default_factory=SearchSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
 
     @property
     def name(self) -> str:
@@ -81,15 +83,16 @@ def load_task(name: str | Path, pairs: Iterable[str] = ()) -> Task:
     spec = read_spec(folder / SPEC_FILE)
     if not (folder / CODE_FILE).is_file():
         raise TaskError(f"{folder}: has no {CODE_FILE}; it defines instances() and grade()")
-    settings, search = parse_settings(pairs, spec)
+    told = parse_settings(pairs, spec)
     brief = folder / "brief.md"
     return Task(
         folder=folder,
         spec=spec,
         brief=brief.read_text(encoding="utf-8") if brief.is_file() else spec.about,
-        settings=settings,
-        digest=task_digest(folder, settings),
-        search=search,
+        settings=told.task,
+        digest=task_digest(folder, told.task),
+        search=told.search,
+        model=told.model,
     )
 
 

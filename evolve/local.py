@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
 import os
 import sys
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from evolve.errors import TaskError, WorldError
 from evolve.executor import Drafted, Probed, Progress, Ran, SlotLost
+from evolve.lending import Pool
 from evolve.loader import Task
 from sandbox import SandboxError, start, wire
 from sandbox.levels import MIN_LEVEL, at_least, choose
@@ -60,7 +60,7 @@ class LocalExecutor:
         self.num_slots, self._device = num_slots, task.spec.device
         self.levels: Collection[str] = at_least(min_level)
         self._slots = [LocalSlot(self._opening, report) for _ in range(num_slots)]
-        self._free = _PriorityPool(self._slots)
+        self._free = Pool(self._slots)
         self._alone = asyncio.Lock()
 
     @property
@@ -229,36 +229,6 @@ class LocalSlot:
         if message["event"] == "world":
             raise WorldError(message["message"])
         return message["value"]
-
-
-class _PriorityPool:
-    """Lends slots; of those that wait, the lowest priority number is served first."""
-
-    def __init__(self, slots: list[LocalSlot]) -> None:
-        self._idle = list(slots)
-        self._waiting: list[tuple[int, int, asyncio.Future[LocalSlot]]] = []
-        self._arrivals = 0
-
-    async def take(self, priority: int) -> LocalSlot:
-        if self._idle:
-            return self._idle.pop()
-        future: asyncio.Future[LocalSlot] = asyncio.get_running_loop().create_future()
-        self._arrivals += 1
-        heapq.heappush(self._waiting, (priority, self._arrivals, future))
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled():
-                self.give(future.result())
-            raise
-
-    def give(self, slot: LocalSlot) -> None:
-        while self._waiting:
-            _, _, future = heapq.heappop(self._waiting)
-            if not future.done():
-                future.set_result(slot)
-                return
-        self._idle.append(slot)
 
 
 async def _receive(pipe: asyncio.StreamReader) -> Any:

@@ -26,10 +26,11 @@ async def search(run: Run, worker: Worker, stop: asyncio.Event, watch: Watch) ->
     stop: when set, nothing new is started and what runs may finish. watch: sees each told step.
     Raises: WorldError, TaskError; all told steps are kept, and the run can be resumed.
     """
+    await worker.prepare()
     working: set[asyncio.Task[None]] = set()
     stopped = asyncio.create_task(stop.wait())
     try:
-        while not (run.over or stop.is_set() or run.out_of_time):
+        while not (run.over or stop.is_set() or run.out_of_time or worker.bound):
             while (assignment := run.ask()) is not None:
                 working.add(asyncio.create_task(worker.work(assignment)))
             if not working:
@@ -37,11 +38,11 @@ async def search(run: Run, worker: Worker, stop: asyncio.Event, watch: Watch) ->
             await asyncio.wait({*working, stopped}, return_when=asyncio.FIRST_COMPLETED)
             working = _take_finished(run, working, watch)
         if not run.over:
-            worker.stopping = True
-            await _finish_running(run, working, watch)
+            worker.stop()
+            await _finish_running(run, worker, working, stop, watch)
     finally:
         await _cancel({*working, stopped})
-    return run.over or ("interrupted" if stop.is_set() else "hours")
+    return run.over or ("interrupted" if stop.is_set() else worker.bound or "hours")
 
 
 def _take_finished(
@@ -56,7 +57,18 @@ def _take_finished(
     return {task for task in working if not task.done()}
 
 
-async def _finish_running(run: Run, working: set[asyncio.Task[None]], watch: Watch) -> None:
+async def _finish_running(
+    run: Run, worker: Worker, working: set[asyncio.Task[None]], stop: asyncio.Event, watch: Watch
+) -> None:
+    if (
+        working and worker.bound
+    ):  # calls under way are paid for: they may end, unless we are stopped
+        ended, stopped = (
+            asyncio.create_task(asyncio.wait(working)),
+            asyncio.create_task(stop.wait()),
+        )
+        await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await _cancel({ended, stopped})
     if working:
         await asyncio.wait(working, timeout=GRACE_SECONDS)
     _take_finished(run, working, watch)

@@ -17,11 +17,10 @@ from archive.journal import SERVED, Journal
 from archive.records import Answer, Evaluation, RunRecord, Step
 from archive.rows import rounded
 from archive.store import Archive
-from evolve.desk import Drafter, JournaledDesk
+from evolve.desk import JournaledDesk
 from evolve.errors import EvolveError, Unwritten
-from evolve.executor import Executor
+from evolve.executor import Executor, Ran
 from evolve.loader import Task
-from evolve.models import Reply
 from evolve.operators.base import Operator
 from evolve.recording import Difference, Recording, difference
 from evolve.run import Assignment, Run
@@ -72,9 +71,6 @@ class Replay(Run):
     def _may_be_asked(self, n: int) -> bool:
         return n in self.recording.steps
 
-    def _model_of(self, n: int) -> str | None:
-        return self.recording.steps[n].model
-
     def _accept(self, step: Step, evaluation: Evaluation | None) -> None:
         recorded = self.recording.steps[step.n]
         found = difference(recorded, self.recording.evaluation(step.n), step, evaluation)
@@ -95,7 +91,14 @@ class ReplayWorker(Worker):
         self._anew_by_digest: dict[str, Evaluation] = {}
 
     def _desk(self, assignment: Assignment) -> JournaledDesk:
-        return ReplayDesk(self.run, assignment, self._drafter(assignment.n), self._recording)
+        return ReplayDesk(self.run, assignment, self._recording)
+
+    def _facts(self, step: Step, ran: Ran) -> Mapping[str, Any]:
+        """Take times and memory as they were recorded: a later prompt may have told them."""
+        recorded = self._recording.steps[step.n].ran
+        if recorded is not None and recorded["status"] == ran.status:
+            return recorded
+        return super()._facts(step, ran)
 
     async def _evaluate(self, step: Step) -> tuple[Step, Evaluation | None]:
         recorded = self._recording.steps[step.n]
@@ -126,37 +129,32 @@ class ReplayWorker(Worker):
 class ReplayDesk(JournaledDesk):
     """Hands an operator what it was handed in the recorded run; no call is made."""
 
-    def __init__(
-        self, run: Run, assignment: Assignment, drafter: Drafter, recording: Recording
-    ) -> None:
+    def __init__(self, run: Run, assignment: Assignment, recording: Recording) -> None:
         self._recorded_name = recording.run.name
         # A replay's own journal is whole: it could be replayed in its turn.
         for answer in queries.answers(run.archive, recording.run.id, assignment.n):
-            run.journal.send(replace(answer, reserved_usd=0.0, usd=0.0, tokens=0))
-        model = RecordedModel(recording.steps[assignment.n].model or "")
-        super().__init__(run, assignment, drafter, model)
+            run.journal.send(replace(answer, reserved_usd=0.0, reserved_tokens=0))
+        super().__init__(run, assignment, NothingRuns())
 
     def _asks_otherwise(self) -> EvolveError:
         return Unwritten(
             f"its operator asks something else as effect {self._seq} than in {self._recorded_name}"
         )
 
-    async def _make(
-        self, kind: str, request: Mapping[str, Any], perform: Callable[[], Awaitable[Answer]]
-    ) -> Answer:
+    async def _make(self, kind: str, perform: Callable[[], Awaitable[Answer]]) -> Answer:
         raise Unwritten(
             f"the journal of {self._recorded_name} has no answer to its effect {self._seq} ({kind})"
         )
 
 
-class RecordedModel:
-    """The name of the model that answered then; it answers nothing now."""
+class NothingRuns:
+    """What a replay's operators find behind the wall: all they ask was asked then."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    async def draft(self, source: str, observe: str) -> Any:
+        raise AssertionError("a replay makes no draft")
 
-    async def complete(self, prompt: str) -> Reply:
-        raise AssertionError("a replay makes no call")
+    async def behaviour(self, source: str) -> str | None:
+        raise AssertionError("a replay makes no draft")
 
 
 def read_recording(archive: Archive, run: RunRecord, steps: int) -> Recording:

@@ -7,9 +7,10 @@ again after any kill is the same fold, and goes on as if nothing had happened.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -17,15 +18,17 @@ from archive import queries
 from archive.journal import SERVED, Journal
 from archive.records import Evaluation, Kind, RunRecord, Step
 from archive.store import Archive
-from evolve.config import RunLimits, SearchSettings
+from evolve.briefing import Briefing, briefing_of
+from evolve.config import ModelSettings, RunLimits, SearchSettings
 from evolve.errors import UsageError
 from evolve.grid import Grid
 from evolve.loader import Task
 from evolve.operators.base import Operator, ParentProgram
 from evolve.program import count_nodes, program_id
 from evolve.randomness import step_rng
-from evolve.selection import ask
+from evolve.selection import Company, Means, ask
 from evolve.state import State, fold, tell
+from evolve.statistics import grouping
 
 STAGE = "train"
 BLOCK = 0
@@ -72,13 +75,19 @@ class Run:
         journal: Journal,
         operators: Mapping[str, Operator],
         *,
-        model: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         record = journal.run
         self.task, self.archive, self.journal = task, archive, journal
         self.settings = SearchSettings.model_validate(record.settings["search"])
-        self.operators, self.model = operators, model
+        self.model_settings = ModelSettings.model_validate(record.settings.get("model", {}))
+        self.operators = operators
+        self.means = Means(
+            operators,
+            record.settings.get("models", ()),
+            self.settings.parents,
+            self.settings.credit == "bandit",
+        )
         self.limits = RunLimits(**record.limits)
         self.initial: list[tuple[str, str]] = [(n, s) for n, s in record.settings["initial"]]
         self._clock, self._opened, self._seconds_before = clock, clock(), record.seconds
@@ -86,6 +95,7 @@ class Run:
         self._handed_out: set[int] = set()
         self._finished: dict[int, Evaluation | None] = {}
         self._snapshots: dict[int, State] = {}
+        self.briefing = self._briefing()
         self.state = self._fold()
 
     @property
@@ -112,6 +122,20 @@ class Run:
     @property
     def out_of_time(self) -> bool:
         return self.limits.hours is not None and self.seconds >= self.limits.hours * 3600
+
+    @property
+    def is_described(self) -> bool:
+        """Whether it is known how the instances of the block belong together."""
+        return self._instances() is not None
+
+    def describe(self, instances: Sequence[Mapping[str, Any]]) -> None:
+        """Take how the task groups the instances of the block, as a slot describes them.
+
+        To be told before the first step, since parents are paired by it.
+        """
+        kept = [{key: each[key] for key in ("name", "groups", "unit")} for each in instances]
+        self.journal.describe(STAGE, BLOCK, kept)
+        self.briefing = self._briefing()
 
     @property
     def num_working(self) -> int:
@@ -198,7 +222,8 @@ class Run:
         nodes = count_nodes(step.source) if step.program and step.source else 0
         verdict = tell(self.state, step, evaluation, nodes)
         self._accept(verdict.step, evaluation)
-        asks = self._due_steps(verdict.state, known=())
+        others = [other for other in self._open.values() if other.n != n]
+        asks = self._due_steps(verdict.state, others, known={})
         self.journal.tell(verdict.step, elites=verdict.cells, asks=asks, seconds=self.seconds)
         # The archive first: only now does this process believe it.
         self.state = verdict.state
@@ -219,17 +244,23 @@ class Run:
         self._open = {s.n: s for s in queries.untold_steps(self.archive, self.record.id)}
         evaluations = queries.evaluations(self.archive, self.record.id)
         nodes = queries.program_nodes(self.archive, self.record.id)
-        known = {step.n for step in told} | self._open.keys()
+        known = {step.n: step for step in told} | self._open
         state = State(Grid(self.task.spec.measures, self.settings.depth))
         needed = {step.asked_after for step in self._open.values()}
         asks: list[Step] = []
+        asked_at: dict[int, list[Step]] = {}
+        for step in known.values():
+            asked_at.setdefault(step.asked_after, []).append(step)
+        others: dict[int, Step] = {}  # asked, and not told yet, when k were told
         for k in range(len(told) + 1):
-            due = self._due_steps(state, known)
+            due = self._due_steps(state, others.values(), known)
             if due or k in needed:
                 self._snapshots[k] = state
             asks += due
+            others |= {step.n: step for step in (*due, *asked_at.get(k, ()))}
             if k < len(told):
                 step = told[k]
+                del others[step.n]
                 evaluation = None if step.evaluation is None else evaluations[step.evaluation]
                 state = fold(state, step, evaluation, nodes.get(step.program or "", 0))
         if asks:
@@ -244,10 +275,23 @@ class Run:
         self._snapshots = {k: s for k, s in self._snapshots.items() if k in needed}
         self._snapshots[state.told] = state
 
-    def _due_steps(self, state: State, known: Collection[int]) -> list[Step]:
-        """Ask the steps that are due when `state.told` are told and that have no row yet."""
-        steps = (self._ask(state, n) for n in self._due(state.told) if n not in known)
-        return [step for step in steps if step is not None]
+    def _due_steps(
+        self, state: State, others: Iterable[Step], known: Mapping[int, Step]
+    ) -> list[Step]:
+        """Ask the steps that are due when `state.told` are told and that have no row yet.
+
+        others: the steps that were asked before and are not told yet. known: those with a row.
+        """
+        company = Counter(step.parents[0] for step in others if step.parents)
+        steps: list[Step] = []
+        for n in self._due(state.told):
+            step = known.get(n) or self._ask(state, n, company)
+            if step is None:
+                continue
+            company.update(step.parents[:1])
+            if n not in known:
+                steps.append(step)
+        return steps
 
     def _due(self, told: int) -> list[int]:
         """Give the numbers of the steps to ask at this point, the same in both orders.
@@ -268,19 +312,25 @@ class Run:
     def _may_be_asked(self, n: int) -> bool:
         return self.limits.steps is None or n < self.limits.steps
 
-    def _ask(self, state: State, n: int) -> Step | None:
+    def _ask(self, state: State, n: int, company: Company) -> Step | None:
         """Decide step n from a state; None when nothing in it could be a parent."""
         if n < len(self.initial):
             return Step(n, state.told, Kind.INITIAL, operator="initial")
         rng = step_rng(self.record.rng_seed, n, "ask")
-        choice = ask(state, self.settings.parents, self.operators, rng)
+        choice = ask(state, self.means, rng, self.briefing.grouping, company)
         if choice is None:
             return None
-        model = self._model_of(n) if self.operators[choice.operator].uses_model else None
-        return Step(n, state.told, Kind.SEARCH, choice.operator, model, choice.parents)
+        return Step(n, state.told, Kind.SEARCH, choice.operator, choice.model, choice.parents)
 
-    def _model_of(self, n: int) -> str | None:
-        return self.model
+    def _briefing(self) -> Briefing:
+        """Give what models are told, as it was when the run began."""
+        told = self.record.settings.get("briefing")
+        briefing = briefing_of(told) if told else Briefing(self.task.brief, self.task.spec)
+        instances = self._instances()
+        return briefing if instances is None else replace(briefing, grouping=grouping(instances))
+
+    def _instances(self) -> list[dict[str, Any]] | None:
+        return queries.block(self.archive, task=self.record.task, stage=STAGE, block=BLOCK)
 
     def raise_barren(self) -> NoReturn:
         """Say why nothing can be asked though no limit is reached. Raises: UsageError."""
@@ -303,7 +353,21 @@ class Run:
 def _parent(snapshot: State, n: int) -> ParentProgram:
     told = snapshot.step(n)
     assert told is not None
-    assert told.step.source is not None
-    assert told.fitness is not None
-    scores = told.evaluation.scores if told.evaluation else {}
-    return ParentProgram(n, told.step.source, told.fitness, scores, snapshot.tuned(n))
+    step, evaluation, ran = told.step, told.evaluation, told.step.ran or {}
+    assert step.source is not None
+    return ParentProgram(
+        step=n,
+        source=step.source,
+        fitness=told.fitness,
+        scores=evaluation.scores if evaluation else {},
+        tuned=snapshot.tuned(n),
+        se=evaluation.se if evaluation else None,
+        feedback=evaluation.feedback if evaluation else {},
+        operator=step.operator,
+        idea=step.idea,
+        status=str(step.status),
+        reason=step.reason,
+        # As the step ran here; a replay takes both as they were recorded.
+        cpu_s=ran.get("cpu_s"),
+        limit_share=ran.get("limit_share"),
+    )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from archive.records import EliteRow, Evaluation, Kind, Status, Step
+from evolve.credit import Credit
 from evolve.grid import Cell, Elite, Grid, Placement
 
 # How many of the best a state keeps at hand, for parents by rank.
@@ -38,6 +39,7 @@ class History:
         self.seq_of_step: dict[int, int] = {}
         self.seq_of_program: dict[str, int] = {}
         self.seq_of_digest: dict[str, int] = {}
+        self.seq_of_behaviour: dict[str, int] = {}
         # Per parent: when each distinct child was told, and the tune children with their success.
         self.children: dict[int, list[int]] = {}
         self.tunes: dict[int, list[tuple[int, bool]]] = {}
@@ -55,6 +57,8 @@ class History:
             self.seq_of_program.setdefault(step.program, seq)
         if step.outputs_digest is not None:
             self.seq_of_digest.setdefault(step.outputs_digest, seq)
+        if step.behaviour is not None:
+            self.seq_of_behaviour.setdefault(step.behaviour, seq)
 
     def _better_than_parent(self, told: Told) -> bool:
         parent = self.entries[self.seq_of_step[told.step.parents[0]]]
@@ -72,7 +76,7 @@ class State:
 
     evaluations: told steps whose outputs digest was new to the run. clipped: programs whose
     measures lay outside the grid's ranges. best: the five best programs in total order.
-    initial: the valid initial programs.
+    initial: the valid initial programs. credit: the accounts of operators and models.
     """
 
     grid: Grid
@@ -82,6 +86,7 @@ class State:
     clipped: int = 0
     best: tuple[Elite, ...] = ()
     initial: tuple[Elite, ...] = ()
+    credit: Credit = field(default_factory=Credit)
 
     def step(self, n: int) -> Told | None:
         """Give a told step by its number, None if it was not told yet in this state."""
@@ -96,6 +101,16 @@ class State:
         if outputs_digest is None:
             return None
         return self._entry(self.history.seq_of_digest.get(outputs_digest))
+
+    def behaviour(self, behaviour: str | None) -> Told | None:
+        """Give the first told step with this functional hash over the probes, which predicts."""
+        return (
+            None if behaviour is None else self._entry(self.history.seq_of_behaviour.get(behaviour))
+        )
+
+    def latest(self, number: int) -> list[Told]:
+        """Give the steps that were told last, the last first."""
+        return self.history.entries[max(self.told - number, 0) : self.told][::-1]
 
     def num_children(self, n: int) -> int:
         """Count the distinct programs made from step n."""
@@ -151,7 +166,12 @@ def fold(state: State, step: Step, evaluation: Evaluation | None, nodes: int) ->
         state.history.append(told)
     elif later != [told]:
         raise ValueError(f"step {step.n} is told after {state.told}, not after the last tell")
-    state = replace(state, told=state.told + 1, evaluations=state.evaluations + int(new_digest))
+    state = replace(
+        state,
+        told=state.told + 1,
+        evaluations=state.evaluations + int(new_digest),
+        credit=_credited(state.credit, step),
+    )
     if step.status is not Status.OK or step.cell is None or evaluation is None:
         return state
     elite = _elite(step, evaluation, nodes)
@@ -163,6 +183,14 @@ def fold(state: State, step: Step, evaluation: Evaluation | None, nodes: int) ->
         best=tuple(sorted((*state.best, elite), key=Elite.key)[:NUM_BEST]),
         initial=(*state.initial, elite) if step.kind is Kind.INITIAL else state.initial,
     )
+
+
+def _credited(credit: Credit, step: Step) -> Credit:
+    if step.kind is not Kind.SEARCH:
+        return credit
+    taken = step.placement in (Placement.NEW.name, Placement.IMPROVED.name)
+    arm = (step.operator, step.model)
+    return credit.told(arm, taken=taken, usd=step.usd, tokens=step.tokens)
 
 
 def _twin(state: State, step: Step) -> Told | None:

@@ -7,8 +7,9 @@ differ from each other. Nothing here draws numbers of its own: equal input, equa
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -59,6 +60,17 @@ class Grouping:
 
     subgroups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+
+
+def grouping(instances: Iterable[Mapping[str, Any]]) -> Grouping:
+    """Read how a task groups instances. instances: {"name", "groups": {kind: label}, "unit"}."""
+    subgroups, units = {}, {}
+    for instance in instances:
+        groups = instance["groups"].items()
+        subgroups[instance["name"]] = tuple(f"{kind}={label}" for kind, label in groups)
+        if instance["unit"]:
+            units[instance["name"]] = instance["unit"]
+    return Grouping(subgroups, units)
 
 
 def compare(

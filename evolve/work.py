@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from archive import queries
+from archive.errors import BoundReached
 from archive.records import Evaluation, Kind, Status, Step
-from evolve.desk import Drafter, JournaledDesk
+from evolve.calls import Calls, CallsStopped
+from evolve.desk import JournaledDesk
 from evolve.errors import EvolveError, Unparsable, Unwritten
 from evolve.executor import (
     UNSOUND,
@@ -25,7 +27,7 @@ from evolve.executor import (
     SlotLost,
     evaluation_of,
 )
-from evolve.models import Model
+from evolve.operators.base import Written
 from evolve.program import count_nodes, program_id
 from evolve.run import BLOCK, STAGE, Assignment, Run
 from evolve.screen import screen
@@ -53,9 +55,10 @@ class _Flight:
 class Worker:
     """Does the work of steps, many at a time; slots are lent to the lowest step first."""
 
-    def __init__(self, run: Run, executor: Executor, model: Model | None = None) -> None:
-        self.run, self.executor, self.model = run, executor, model
+    def __init__(self, run: Run, executor: Executor, calls: Calls | None = None) -> None:
+        self.run, self.executor, self.calls = run, executor, calls
         self.stopping = False
+        self.bound: str | None = None
         self._block: dict[str, Any] = {
             "task": run.task.digest,
             "world": run.record.world,
@@ -65,14 +68,44 @@ class Worker:
         self._flights: dict[tuple[str, str], _Flight] = {}
         self._drafts: dict[tuple[str, str], Any] = {}
 
+    async def prepare(self) -> None:
+        """Find out, before the first step of a run, how its task groups the instances."""
+        if not self.run.is_described:
+            async with self.executor.slot(0) as slot:
+                self.run.describe(await slot.describe(STAGE, BLOCK))
+
+    def stop(self) -> None:
+        """Start nothing new: what waits for a slot or a call is left, what runs may end."""
+        self.stopping = True
+        if self.calls is not None:
+            self.calls.stop()
+
     async def work(self, assignment: Assignment) -> None:
         """Bring a step to where it can be told. Raises: Stopped; WorldError; TaskError."""
-        step = await self._write(assignment)
+        try:
+            step = await self._write(assignment)
+        except CallsStopped as error:
+            raise Stopped("stopping: what waits for a call is left for `evolve resume`") from error
+        except BoundReached as reached:
+            # Nothing more can be asked of any model: what is under way ends, and then the run.
+            self.bound = reached.bound
+            self.stop()
+            raise Stopped(str(reached)) from reached
         evaluation = None
         if step.status is None and assignment.snapshot.program(step.program or "") is None:
             step, evaluation = await self._evaluate(step)
         # A program that the snapshot knows needs no process: tell will find the step it equals.
-        self.run.finish(step, evaluation)
+        self.run.finish(self._with_cost(step), evaluation)
+
+    def _with_cost(self, step: Step) -> Step:
+        """Add what the answers cost that a step was made from; failed attempts are nobody's fault."""
+        if step.model is None:
+            return step
+        answers = queries.answers(self.run.archive, self.run.record.id, step.n)
+        received = [a for a in answers if a.kind == "model" and a.state == "received"]
+        priced = [answer.usd for answer in received if answer.usd is not None]
+        usd = sum(priced) if len(priced) == len(received) else None
+        return replace(step, usd=usd, tokens=sum(answer.tokens or 0 for answer in received))
 
     # --- write ---
 
@@ -81,21 +114,22 @@ class Worker:
         if step.source is not None or step.status is not None:
             return step
         try:
-            source = await self._source(assignment)
+            source, idea = await self._written(assignment)
         except Unwritten as error:
-            return self._refused(step, None, Status.UNWRITTEN, str(error))
+            return self._refused(step, Status.UNWRITTEN, str(error))
+        step = replace(step, source=source, idea=idea)
         try:
             screen(source, self.run.task.spec)
             identity, nodes = program_id(source), count_nodes(source)
         except Unparsable as error:
-            return self._refused(step, source, Status.INVALID, str(error))
-        self.run.journal.written(step.n, source=source, program=identity, nodes=nodes)
-        return replace(step, source=source, program=identity)
+            return self._refused(step, Status.INVALID, str(error))
+        self.run.journal.written(step.n, source=source, program=identity, nodes=nodes, idea=idea)
+        return replace(step, program=identity)
 
-    async def _source(self, assignment: Assignment) -> str:
+    async def _written(self, assignment: Assignment) -> Written:
         step = assignment.step
         if step.kind is Kind.INITIAL:
-            return self.run.initial[step.n][1]
+            return Written(self.run.initial[step.n][1])
         desk = self._desk(assignment)
         try:
             return await self.run.operators[step.operator].write(desk)
@@ -106,29 +140,29 @@ class Worker:
             ) from error
 
     def _desk(self, assignment: Assignment) -> JournaledDesk:
-        return JournaledDesk(self.run, assignment, self._drafter(assignment.n), self.model)
+        return JournaledDesk(self.run, assignment, _Drafter(self, assignment.n), self.calls)
 
-    def _refused(self, step: Step, source: str | None, status: Status, reason: str) -> Step:
-        self.run.journal.written(step.n, source=source, status=status, reason=reason)
-        return replace(step, source=source, status=status, reason=reason)
+    def _refused(self, step: Step, status: Status, reason: str) -> Step:
+        self.run.journal.written(
+            step.n, source=step.source, status=status, reason=reason, idea=step.idea
+        )
+        return replace(step, status=status, reason=reason)
 
-    def _drafter(self, priority: int) -> Drafter:
-        async def draft(source: str, observe: str) -> Any:
-            key = (source, observe)
-            if key not in self._drafts:
-                drafted = await self._draft(priority, source, observe)
-                if len(self._drafts) >= MAX_DRAFTS:
-                    del self._drafts[next(iter(self._drafts))]
-                self._drafts[key] = drafted.value
-            return self._drafts[key]
-
-        return draft
+    async def draft(self, priority: int, source: str, observe: str) -> Any:
+        """Give what a draft observed; the same draft is run once."""
+        key = (source, observe)
+        if key not in self._drafts:
+            drafted = await self._draft(priority, source, observe)
+            if len(self._drafts) >= MAX_DRAFTS:
+                del self._drafts[next(iter(self._drafts))]
+            self._drafts[key] = drafted.value
+        return self._drafts[key]
 
     async def _draft(self, priority: int, source: str, observe: str) -> Drafted:
-        async with self._lent(priority) as slot:
+        async with self.lent(priority) as slot:
             drafted = await slot.draft(source, observe)
         if drafted.status in UNSOUND:  # what is written must not depend on other load
-            async with self._lent(priority, alone=True) as slot:
+            async with self.lent(priority, alone=True) as slot:
                 drafted = await slot.draft(source, observe)
         return drafted
 
@@ -147,7 +181,7 @@ class Worker:
                 continue
             try:
                 # The key is taken with a slot in hand: who waits holds nothing others wait for.
-                async with self._lent(step.n, alone) as slot:
+                async with self.lent(step.n, alone) as slot:
                     if key not in self._flights:
                         with self._holding(*key):
                             return await self._run_and_grade(step, slot, alone)
@@ -226,15 +260,18 @@ class Worker:
 
     def _keep_ran(self, step: Step, ran: Ran, probed: Probed) -> Step:
         behaviour = None if probed.behaviour is None else (probed.behaviour, probed.record)
-        self.run.journal.ran(
-            step.n, ran.facts(), outputs_digest=ran.outputs_digest, behaviour=behaviour
-        )
+        facts = self._facts(step, ran)
+        self.run.journal.ran(step.n, facts, outputs_digest=ran.outputs_digest, behaviour=behaviour)
         return replace(
             step,
-            ran=ran.facts(),
+            ran=facts,
             outputs_digest=ran.outputs_digest,
             behaviour=probed.behaviour,
         )
+
+    def _facts(self, step: Step, ran: Ran) -> Mapping[str, Any]:
+        """Give what the step keeps of running; a replay takes what was kept then."""
+        return ran.facts()
 
     def _kept(self, step: Step, evaluation: Evaluation, *, graded: bool) -> tuple[Step, Evaluation]:
         """Write an evaluation; the row that stands is the one to believe."""
@@ -248,7 +285,8 @@ class Worker:
     # --- slots and holders ---
 
     @asynccontextmanager
-    async def _lent(self, priority: int, alone: bool = False) -> AsyncIterator[Slot]:
+    async def lent(self, priority: int, alone: bool = False) -> AsyncIterator[Slot]:
+        """Lend a slot to a step. Raises: Stopped."""
         executor = self.executor
         async with executor.alone() if alone else executor.slot(priority) as slot:
             self._raise_if_stopping()
@@ -260,6 +298,21 @@ class Worker:
 
     def _holding(self, kind: str, key: str) -> _Holding:
         return _Holding(self._flights, (kind, key))
+
+
+@dataclass(frozen=True)
+class _Drafter:
+    """Runs what the operator of one step wants to know of a program."""
+
+    worker: Worker
+    step: int
+
+    async def draft(self, source: str, observe: str) -> Any:
+        return await self.worker.draft(self.step, source, observe)
+
+    async def behaviour(self, source: str) -> str | None:
+        async with self.worker.lent(self.step) as slot:
+            return (await slot.probe(source)).behaviour
 
 
 class _NeedsQuiet(Exception):

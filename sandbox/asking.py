@@ -14,7 +14,7 @@ import numpy as np
 
 from sandbox import results, start, stepwise, wire
 from sandbox.job import Limits, SandboxError
-from sandbox.linux import process
+from sandbox.linux import cgroups, process
 from sandbox.walls import Wall
 
 _CLOSE_S = 5.0  # to end by itself when its pipe is closed
@@ -47,13 +47,24 @@ class Reply(NamedTuple):
 class WarmProcess:
     """A running warm process, which inherits two pipes, a socket, a memory file and one for its errors only.
 
-    keep: descriptors that it also holds, for as long as it lives.
+    keep: descriptors that it also holds, for as long as it lives. grouped: whether its candidates
+        are to be in a control group, where one can be had.
     Raises: SandboxError when it cannot be started.
     """
 
-    def __init__(self, level: Wall, scratch: str, limits: Limits, keep: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        level: Wall,
+        scratch: str,
+        limits: Limits,
+        keep: Sequence[int] = (),
+        grouped: bool = False,
+    ) -> None:
         self._limits = limits
+        self._group = cgroups.make(limits) if grouped else None
         with contextlib.ExitStack() as undo:
+            if self._group:
+                undo.callback(self._group.remove)
             try:
                 self._hand, theirs = socket.socketpair()  # on it: the pipes of stepwise jobs
                 undo.callback(self._hand.close)
@@ -85,6 +96,11 @@ class WarmProcess:
         self._requests, self._replies = self.popen.stdin.fileno(), self.popen.stdout.fileno()
         wire.widen(self._requests)
         wire.widen(self._replies)
+
+    @property
+    def group(self) -> str | None:
+        """Give the folder of its control group."""
+        return str(self._group.folder) if self._group else None
 
     def ask(
         self, frame: Sequence[wire.Buffer], timeout_s: float, feeding: Feeding | None = None
@@ -124,6 +140,8 @@ class WarmProcess:
             # Killed, it could end nobody. Its forks have its command line: at level landlock, where
             # no pid namespace ends them all, this is how to find those that it did not.
             process.end_all_of(("sandbox.warm", *self._mark))
+        if self._group:
+            self._group.remove()
         self._errors.close()
 
     def _send(self, frame: Sequence[wire.Buffer]) -> None:

@@ -26,6 +26,7 @@ _START_S = 120.0  # to import what is preloaded, on a slow disk
 _DEVICE_MEMORY = 0.8  # leaves something to the display, to a grader, and to the driver itself
 _DEVICE_START_S = 150.0  # for each candidate to import it, and to start the device's driver
 _GRACE_S = 60.0  # beyond the wall limit, before a silent warm process is called broken
+_GROUPED: tuple[Level, ...] = ("landlock", "strict")  # an engine has its own, and weak no promise
 _STATUSES: tuple[Status, ...] = ("ok", "invalid", "crashed", "over_limit")  # that a report may say
 _MAX_REASON = 4000  # characters
 
@@ -241,7 +242,9 @@ class Sandbox:
             self._scratch,
             self.limits,
             keep=(self._turns.fd,) if self._turns else (),
+            grouped=self.level in _GROUPED,
         )
+        setting["group"] = process.group
         try:
             for request in (setting, *({"inputs": inputs} for inputs in self._inputs)):
                 process.ask(wire.encode(request), _START_S)

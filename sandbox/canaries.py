@@ -20,6 +20,7 @@ import contextlib
 import os
 import resource
 import secrets
+import shutil
 import socket
 import stat
 import subprocess
@@ -52,24 +53,11 @@ class Canaries:
         self.secret = _TAG + secrets.token_hex(16)
         self.mark = f"wall-{secrets.token_hex(6)}"
         self._folder = Path(tempfile.mkdtemp(prefix="canaries-"))
-        self._folder.chmod(0o755)
-        self._secret_file = self._folder / "secret"
-        self._secret_file.write_text(self.secret)
-        self._secret_file.chmod(0o644)
-        self._target_folder = self._folder / "target"
-        self._target_folder.mkdir()
-        self._target_folder.chmod(0o777)
-        self._target_file = self._target_folder / "file"
-        self._target_file.write_text(_HARMLESS)
-        self._target_file.chmod(0o666)
-        os.environ[_VARIABLE] = self.secret
-        # it reads until its pipe closes, and so ends with us however we end
-        self._sibling = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        self._inherited = os.open(self._secret_file, os.O_RDONLY)
-        os.set_inheritable(self._inherited, True)
-        self._listen()
-        self._guarded = [self._secret_file, self._target_folder, self._target_file, *_shared()]
-        self._before = self._state()
+        try:
+            self._plant()
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
 
     def arguments(self, too_long_s: float = TOO_LONG_S) -> dict[str, Any]:
         """Give what `attack` is called with."""
@@ -124,6 +112,26 @@ class Canaries:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _plant(self) -> None:
+        self._folder.chmod(0o755)
+        self._secret_file = self._folder / "secret"
+        self._secret_file.write_text(self.secret)
+        self._secret_file.chmod(0o644)
+        self._target_folder = self._folder / "target"
+        self._target_folder.mkdir()
+        self._target_folder.chmod(0o777)
+        self._target_file = self._target_folder / "file"
+        self._target_file.write_text(_HARMLESS)
+        self._target_file.chmod(0o666)
+        os.environ[_VARIABLE] = self.secret
+        # it reads until its pipe closes, and so ends with us however we end
+        self._sibling = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+        self._inherited = os.open(self._secret_file, os.O_RDONLY)
+        os.set_inheritable(self._inherited, True)
+        self._listen()
+        self._guarded = [self._secret_file, self._target_folder, self._target_file, *_shared()]
+        self._before = self._state()
 
     def _listen(self) -> None:
         self._tcp = socket.create_server(("127.0.0.1", 0))

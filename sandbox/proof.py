@@ -14,7 +14,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -58,7 +58,7 @@ class _Ready(NamedTuple):
     clean: Outcome
 
 
-def prove(level: Level, chosen: Iterable[Attack]) -> Iterator[Finding]:
+def prove(level: Level, chosen: Iterable[Attack]) -> Generator[Finding]:
     """Run attacks against a level, one after the other.
 
     What the level does not promise to hold is left out: see `Attack.promised_at`.

@@ -13,6 +13,26 @@ import stat
 from collections.abc import Iterator
 
 _MODE = 0o700  # of a folder that nobody else may enter
+INNER = "candidate"
+
+
+def inner(folder: str) -> str:
+    """Make a folder within a folder, to be made anew for each candidate, and let Python use it.
+
+    The size of a folder that was emptied still tells how many files it once held.
+    """
+    path = os.path.join(folder, INNER)  # noqa: PTH118
+    os.mkdir(path, _MODE)  # noqa: PTH102
+    os.environ.update(HOME=path, TMPDIR=path)
+    return path
+
+
+def renew(folder: str) -> None:
+    """Make a working folder ready for the next candidate: `empty` it; an `inner` one, anew."""
+    empty(folder)
+    if os.path.basename(folder) == INNER:  # noqa: PTH119
+        os.rmdir(folder)  # noqa: PTH106
+        os.mkdir(folder, _MODE)  # noqa: PTH102
 
 
 def empty(folder: str) -> None:

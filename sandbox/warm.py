@@ -27,11 +27,15 @@ from sandbox import candidate, errand, loading, randomness, results, scratch, st
 from sandbox.candidate import Pipes, Setting
 from sandbox.job import Job, Limits, SandboxError
 from sandbox.levels import Level
-from sandbox.linux import process
-from sandbox.walls import wall
+from sandbox.linux import cgroups, process
+from sandbox.walls import Wall, wall
 from sandbox.watch import START_S, Ended, ParentGone, Watch
 
+_ON_DISK = ("weak", "landlock")  # where candidates work; elsewhere, in memory or in a container
 _GATHER_AFTER = 16  # jobs: it takes .3 s with torch, more than a few forks cost without it
+# The collector is off, so that it copies no pages after a fork; the cycles that exceptions leave
+# would add up to some megabytes in ten thousand jobs.
+_COLLECT_EVERY = 256
 
 
 class Pair(NamedTuple):
@@ -72,7 +76,8 @@ class Warm:
     memory: bytes it uses itself, which no candidate is charged. sees_results: whether the asking
     process reads results in the shared memory; in a container it cannot. dirty: bytes of the last
     result there. jobs: how many there were. errand: how a fork starts
-    a candidate on a device; None where the fork becomes the candidate.
+    a candidate on a device; None where the fork becomes the candidate. leaf: the control group that
+    candidates are born into.
     """
 
     setting: Setting
@@ -80,6 +85,7 @@ class Warm:
     memory: int
     sees_results: bool
     errand: errand.Errand | None
+    leaf: cgroups.Nowhere
     dirty: int = 0
     jobs: int = 0
 
@@ -114,6 +120,8 @@ def _serve(warm: Warm, request: dict[str, Any], pair: Pair) -> Warm:
     here = b"" if warm.sees_results else ended.report
     facts = {**ended._asdict(), "report": len(here), "shared": size - len(here)}
     wire.write_all(pair.replies, [*wire.encode(facts), here])
+    if warm.jobs % _COLLECT_EVERY == 0:
+        gc.collect()  # what we hold is frozen: it touches only what jobs left behind
     if warm.jobs == _GATHER_AFTER:
         process.gather_pages()
         warm = replace(warm, memory=process.usage(os.getpid()).memory)
@@ -159,7 +167,8 @@ def _run(job: Job, warm: Warm, pair: Pair, fed: stepwise.Ends | None) -> Ended:
     try:
         results.clear(warm.setting.shared, warm.dirty)
         rng = randomness.start(job.rng_seed)
-        pid = warm.setting.wall.fork()
+        warm.leaf.begin()
+        pid = warm.setting.wall.fork(warm.leaf.folder)
         if pid == 0:
             ends = Pipes(report_end, printed_end, fed)
             become = warm.errand.run if warm.errand else candidate.become
@@ -168,12 +177,12 @@ def _run(job: Job, warm: Warm, pair: Pair, fed: stepwise.Ends | None) -> Ended:
         os.close(printed_end)
         limits, shared = warm.setting.limits, warm.setting.shared
         memory, start_s = (0, errand.START_S) if warm.errand else (warm.memory, START_S)
-        asker = pair.requests
-        return Watch(pid, report, printed, asker, limits, shared, memory, start_s).wait()
+        asker, leaf = pair.requests, warm.leaf
+        return Watch(pid, report, printed, asker, limits, shared, memory, leaf, start_s).wait()
     finally:
         os.close(report)
         os.close(printed)
-        scratch.empty(warm.setting.scratch)
+        scratch.renew(warm.setting.scratch)
         signal.signal(signal.SIGTERM, _leave)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
@@ -201,10 +210,14 @@ def _take_pipes(hand: int) -> Pair:
 def _prepare(request: dict[str, Any], results_fd: int | None) -> Warm:
     """Preload, and compile the harness. Raises: SandboxError naming what cannot be had."""
     limits, folder, device = Limits(**request["limits"]), request["scratch"], request["device"]
+    anew = request["level"] in _ON_DISK and limits.file_mb > 0 and device is None
+    place = scratch.inner(folder) if anew else folder
     call = loading.load(request)
     _assert_one_thread()
+    leaf = cgroups.enter(request["group"])
     level = wall(cast(Level, request["level"]), device)
     scratch.empty(folder)  # torch leaves a cache there
+    scratch.empty(place)  # which makes it again
     try:
         level.enclose_warm(folder, limits)
     except OSError as error:
@@ -215,8 +228,22 @@ def _prepare(request: dict[str, Any], results_fd: int | None) -> Warm:
         raise SandboxError("files may not be large enough here for results: see `ulimit -f`")
     sent = errand.Errand(request, os.dup(results_fd)) if device and results_fd else None
     shared, seen = _results(results_fd, limits)
-    setting = Setting(level, limits, call, folder, 0, shared)
-    return _settle(Warm(setting, {}, 0, seen, sent), {})
+    setting = Setting(level, limits, call, place, 0, shared)
+    return _settle(Warm(setting, {}, 0, seen, sent, _tried(leaf, level)), {})
+
+
+def _tried(leaf: cgroups.Nowhere, level: Wall) -> cgroups.Nowhere:
+    """Give a control group if children can be born into it; else nowhere, as if there were none."""
+    if leaf.folder is None:
+        return leaf
+    try:
+        pid = level.fork(leaf.folder)
+    except OSError:
+        return cgroups.Nowhere()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return leaf
 
 
 def _results(fd: int | None, limits: Limits) -> tuple[mmap.mmap, bool]:

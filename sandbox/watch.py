@@ -20,6 +20,7 @@ from sandbox import wire
 from sandbox.candidate import FILE, FINISHED, STARTED, Started
 from sandbox.job import KB, MB, Limits, SandboxError, Status
 from sandbox.linux import process
+from sandbox.linux.cgroups import Nowhere
 
 _LOOK_S = 0.010  # between two looks at clocks, memory and tasks
 START_S = 30.0  # a fork that has not reached the candidate's code by then is a broken world
@@ -73,8 +74,9 @@ class Watch:
 
     pid: of the child, not reaped by anyone else. report, printed: reading ends of its pipes.
     asker: descriptor whose hang-up means that nobody waits any more. shared: memory in which the
-    child leaves its result. base_memory: bytes that the child is not charged. start_s: how long it
-    may take to reach the candidate's code.
+    child leaves its result. base_memory: bytes that the child is not charged. leaf: the control
+    group that it was born into, counting since before. start_s: how long it may take to reach the
+    candidate's code.
     """
 
     def __init__(
@@ -86,11 +88,13 @@ class Watch:
         limits: Limits,
         shared: mmap.mmap,
         base_memory: int,
+        leaf: Nowhere,
         start_s: float = START_S,
     ) -> None:
         self._pid = pid
         self._limits = limits
         self._base = base_memory
+        self._leaf = leaf
         self._asker = asker
         self._shared = shared
         self._seen: dict[int, float] = {}  # CPU seconds by process id
@@ -169,7 +173,7 @@ class Watch:
         if wall > limits.wall_s:
             return Breach("wall_s", wall, limits.wall_s)
         family = process.descendants(os.getpid())  # we adopt what leaves its own parent
-        cpu = self._cpu(family) - start.cpu_s
+        cpu = max(self._cpu(family), self._leaf.cpu_s()) - start.cpu_s
         if cpu > limits.cpu_s:
             return Breach("cpu_s", cpu, limits.cpu_s)
         used = [process.usage(pid) for pid in family]
@@ -202,7 +206,10 @@ class Watch:
         if start is None:
             said = self._printed.bytes().decode(errors="replace").strip()
             raise SandboxError(f"a forked child broke before the candidate ({code}): {said}")
-        cpu = max(0.0, usage.ru_utime + usage.ru_stime - start.cpu_s)
+        used = max(usage.ru_utime + usage.ru_stime, self._leaf.cpu_s())
+        cpu = max(0.0, used - start.cpu_s)
+        if breach is None and code == -signal.SIGKILL and self._leaf.ran_out():
+            breach = Breach("memory_mb", self._leaf.memory_bytes / MB, self._limits.memory_mb)
         if breach is None and cpu > self._limits.cpu_s:
             breach = Breach("cpu_s", cpu, self._limits.cpu_s)
         if breach is None and orphans and 1 + orphans > self._limits.tasks:
@@ -220,11 +227,12 @@ class Watch:
     def _end(self, killed: bool = True) -> tuple[int, resource.struct_rusage, int]:
         """Kill and reap the child and all it left; give exit code, usage, orphans found alive."""
         if killed:
+            self._leaf.freeze()
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._pid, signal.SIGKILL)
             os.kill(self._pid, signal.SIGKILL)  # it may not have its own group yet
         _, status, usage = os.wait4(self._pid, 0)
-        return os.waitstatus_to_exitcode(status), usage, _end_orphans()
+        return os.waitstatus_to_exitcode(status), usage, _end_orphans(self._leaf)
 
     def _exit(self, code: int, cpu_s: float) -> tuple[Status, str] | None:
         """Judge an exit that was the candidate's own doing; None when its report may speak."""
@@ -284,7 +292,7 @@ class _Stream:
         return self._chunks[0]
 
 
-def _end_orphans() -> int:
+def _end_orphans(leaf: Nowhere) -> int:
     """Kill and reap whatever became ours when its parent ended; give how many were alive."""
     alive: set[int] = set()
     while True:
@@ -293,6 +301,7 @@ def _end_orphans() -> int:
                 continue
         except ChildProcessError:
             return len(alive)
+        leaf.freeze()  # else one could fork faster than it is killed
         for pid in process.descendants(os.getpid()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -18,7 +18,7 @@ from evolve.assess import PROBE, TRAIN, VALID, Assessor, all_of, assessing
 from evolve.check.files import read_files
 from evolve.check.report import Finding, Report, Row, error, warning
 from evolve.check.rows import read_rows
-from evolve.errors import TaskError
+from evolve.errors import TaskError, WorldError
 from evolve.executor import Progress
 from evolve.grid import Grid
 from evolve.loader import Task, load_task
@@ -45,7 +45,7 @@ def check(
 ) -> Report:
     """Check a task by path or name, behind a wall of at least `min_level`; give what was found.
 
-    Raises: WorldError.
+    Raises: WorldError, unless what broke is most likely the task's device.
     """
     try:
         task = load_task(name)
@@ -58,6 +58,11 @@ def check(
     except TaskError as fault:
         # The task's own code fails: what was found until then stays.
         inspection.error("task.py", str(fault))
+    except WorldError as fault:
+        if task.spec.device is None:
+            raise
+        # Whether a device can be had shows only when a program is run on it.
+        inspection.error("task.toml: device", str(fault))
     return inspection.result()
 
 

@@ -6,6 +6,7 @@ that `evolve --help` loads no database, no torch and nothing that draws.
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -55,6 +56,8 @@ def main() -> None:
 
     Exit codes: 0 done; 1 the world broke, everything told is kept; 2 wrong usage; 130 interrupted.
     """
+    # a Ctrl-C, by which every command takes away what it made
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(prog_name="evolve")
     except EvolveError as error:

@@ -123,6 +123,7 @@ def _facts(document: Document) -> Iterator[tuple[str, str | Text]]:
         "user namespaces",
         f"no: {kernel['user_namespaces']}" if kernel["user_namespaces"] else "yes",
     )
+    yield "control group", _control_group(document["control_group"])
     packages = (f"{name} {version or 'missing'}" for name, version in document["packages"].items())
     yield "Python", ", ".join([document["python"], *packages])
     yield "GPU", document["gpu"] or NONE
@@ -132,6 +133,14 @@ def _facts(document: Document) -> Iterator[tuple[str, str | Text]]:
     yield "keys", ", ".join(document["keys"]) or NONE
     yield "archive", document["archive"]
     yield "", ""
+
+
+def _control_group(found: Document) -> str:
+    if not found["available"]:
+        return f"no: {found['reason']}"
+    bounds = " and ".join(found["bounds"])
+    bound = f"bounds {bounds}" if bounds else "bounds nothing, since it has no controllers"
+    return f"yes: {bound}; counts the CPU time of all processes where tasks is above 1"
 
 
 def _proof_table(lines: Sequence[Document]) -> Table:

@@ -7,14 +7,20 @@ from evolve.operators.insert import Insert
 from evolve.operators.perturb import Perturb
 from evolve.operators.recombine import Recombine
 from evolve.operators.tune import Tune
+from evolve.operators.with_model import ASKING
 from evolve.spec import TaskSpec
+
+__all__ = ["ALL", "ASKING", "OFFLINE", "offered"]
 
 OFFLINE: dict[str, Operator] = {
     operator.name: operator for operator in (Perturb(), Tune(), Recombine(), Insert())
 }
 """The operators that need no model, by name."""
 
+ALL: dict[str, Operator] = {**OFFLINE, **ASKING}
 
-def offered(task: TaskSpec) -> dict[str, Operator]:
-    """Give the operators without a model that have anything to do on a task."""
-    return {name: operator for name, operator in OFFLINE.items() if name != "insert" or task.block}
+
+def offered(task: TaskSpec, *, with_model: bool = False) -> dict[str, Operator]:
+    """Give the operators that have anything to do on a task."""
+    offline = {name: op for name, op in OFFLINE.items() if name != "insert" or task.block}
+    return {**offline, **(ASKING if with_model else {})}

@@ -12,7 +12,7 @@ from evolve.edits.sites import CUT, RECORD, Probe, budget_dim, instrumented, rea
 from evolve.edits.tidy import tidy
 from evolve.edits.tree import NoEdit, render
 from evolve.errors import Unparsable, Unwritten
-from evolve.operators.base import Desk, ParentProgram
+from evolve.operators.base import Desk, ParentProgram, Written
 from evolve.program import count_nodes, program_id
 from evolve.screen import screen
 from evolve.spec import TaskSpec
@@ -54,7 +54,7 @@ async def study(desk: Desk, parent: ParentProgram) -> Studied:
     return Studied(parent, read_probe(await desk.draft(text, RECORD), parent.source))
 
 
-async def new_child(desk: Desk, edit: Edit, known: list[Studied]) -> str:
+async def new_child(desk: Desk, edit: Edit, known: list[Studied]) -> Written:
     """Repeat an edit until a child is valid and, on the first probe, behaves like no parent.
 
     known: the parents that were studied. A child that only seems to behave like one of them (a
@@ -82,17 +82,17 @@ async def new_child(desk: Desk, edit: Edit, known: list[Studied]) -> str:
             continue
         tried.add(identity)
         if not outputs:  # the parents could not be observed, so nothing can be compared
-            return source
+            return Written(source)
         probe = await _trial(desk, source)
         if probe is not None and probe.output not in outputs:
-            return source
+            return Written(source)
         if probe is not None:
             spare = source
         reason = "its drafts failed on the first probe"
         if len(tried) == TRIALS:
             break
     if spare is not None:
-        return spare
+        return Written(spare)
     raise Unwritten(reason)
 
 

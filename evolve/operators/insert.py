@@ -16,7 +16,7 @@ from evolve.edits.pieces import Piece, graft, piece_of, slice_at
 from evolve.edits.sites import budget_dim, items_dim
 from evolve.edits.tree import NoEdit, call, functions_of, numbered, parameters_of, replace_node
 from evolve.errors import Unwritten
-from evolve.operators.base import Desk
+from evolve.operators.base import OFFLINE_COST, Desk, Pairing, Written
 from evolve.operators.child import Studied, draw, new_child, study
 from evolve.spec import Block
 
@@ -34,13 +34,15 @@ class Insert:
     name = "insert"
     num_parents = 1
     share = 20.0
+    cost = OFFLINE_COST
     uses_model = False
+    pairing: Pairing = "any"
 
     def suits(self, source: str) -> bool:
         """Any program will do."""
         return True
 
-    async def write(self, desk: Desk) -> str:
+    async def write(self, desk: Desk) -> Written:
         """Give the parent with one more building block. Raises: Unwritten."""
         kinds: set[str] = {block.gives for block in desk.task.block}
         if not kinds:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from evolve.edits.constants import SIGMA_START, move_one, tunables
 from evolve.edits.mutate import double_statement, drop_statement, swap, wrap
 from evolve.edits.tree import NoEdit
-from evolve.operators.base import Desk
+from evolve.operators.base import OFFLINE_COST, Desk, Pairing, Written
 from evolve.operators.child import Studied, draw, new_child, study
 
 WEIGHTS = {"constant": 8.0, "swap": 3.0, "wrap": 5.0, "drop": 0.5, "double": 0.25}
@@ -22,14 +22,16 @@ class Perturb:
     name = "perturb"
     num_parents = 1
     share = 16.0
+    cost = OFFLINE_COST
     uses_model = False
+    pairing: Pairing = "any"
 
     def suits(self, source: str) -> bool:
         """Tell whether the source has a constant to move or a term to change."""
         tree = ast.parse(source)
         return bool(tunables(tree)) or any(isinstance(n, ast.BinOp) for n in ast.walk(tree))
 
-    async def write(self, desk: Desk) -> str:
+    async def write(self, desk: Desk) -> Written:
         """Give the source of a child that differs in one place. Raises: Unwritten."""
         parent = await study(desk, desk.parents[0])
 

@@ -10,7 +10,7 @@ from evolve.edits.pieces import Piece, piece_of, slice_at
 from evolve.edits.sites import budget_dim
 from evolve.edits.tidy import rename
 from evolve.edits.tree import NoEdit, all_names, fresh_name, functions_of, parameters_of
-from evolve.operators.base import Desk
+from evolve.operators.base import OFFLINE_COST, Desk, Pairing, Written
 from evolve.operators.child import Studied, draw, new_child, study
 
 WEIGHTS = {"ranks": 20.0, "filter": 15.0, "mix": 4.0, "exchange": 1.0}
@@ -28,13 +28,15 @@ class Recombine:
     name = "recombine"
     num_parents = 2
     share = 39.0
+    cost = OFFLINE_COST
     uses_model = False
+    pairing: Pairing = "any"
 
     def suits(self, source: str) -> bool:
         """Any program will do."""
         return True
 
-    async def write(self, desk: Desk) -> str:
+    async def write(self, desk: Desk) -> Written:
         """Give the first parent with something of the second. Raises: Unwritten."""
         first, second = desk.parents[0], desk.parents[-1]
         receiver, donor = await study(desk, first), await study(desk, second)

@@ -6,7 +6,7 @@ import ast
 
 from evolve.edits.constants import move_all, step_size, tunables
 from evolve.edits.tree import NoEdit
-from evolve.operators.base import Desk
+from evolve.operators.base import OFFLINE_COST, Desk, Pairing, Written
 from evolve.operators.child import new_child, study
 
 
@@ -20,13 +20,15 @@ class Tune:
     name = "tune"
     num_parents = 1
     share = 25.0
+    cost = OFFLINE_COST
     uses_model = False
+    pairing: Pairing = "any"
 
     def suits(self, source: str) -> bool:
         """Tell whether the source has a constant that can be tuned."""
         return bool(tunables(ast.parse(source)))
 
-    async def write(self, desk: Desk) -> str:
+    async def write(self, desk: Desk) -> Written:
         """Give the parent with other constants. Raises: Unwritten."""
         parent = await study(desk, desk.parents[0])
         dims = list(parent.probe.dims.values()) if parent.probe is not None else []

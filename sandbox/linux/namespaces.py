@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import signal
 import stat
 import struct
 from collections.abc import Sequence
@@ -96,23 +95,12 @@ def obstacle(error: OSError) -> str:
     )
 
 
-def fork() -> int:
+def fork(group: int | None = None) -> int:
     """Fork a child that is process 1 of a pid namespace of its own; its end ends all below it.
 
-    As `os.fork`, with Python's own care for the two sides of a fork. Raises: OSError.
+    group: as in `process.fork`. Raises: OSError.
     """
-    python = ctypes.pythonapi
-    python.PyOS_BeforeFork()
-    try:
-        pid = libc.syscall(number("clone"), _CLONE_NEWPID | signal.SIGCHLD, 0, 0, 0, 0)
-    except OSError:
-        python.PyOS_AfterFork_Parent()
-        raise
-    if pid == 0:
-        python.PyOS_AfterFork_Child()
-    else:
-        python.PyOS_AfterFork_Parent()
-    return pid
+    return process.fork(_CLONE_NEWPID, group)
 
 
 def drop_capabilities() -> None:

@@ -7,19 +7,24 @@ by a descriptor that is opened once, since a process may leave the root in which
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import os
 import signal
+import struct
 import threading
 import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from sandbox.linux import libc
+from sandbox.linux.syscalls import number
 
 _ENDING_S, _ENDINGS = 0.001, 1000  # between two looks at what was killed, and how many of them
 _LARGE_PAGE = 2 << 20
 _MADV_COLLAPSE = 25
+_CLONE_INTO_CGROUP = 0x2_0000_0000
+_CLONE_ARGUMENTS = struct.Struct("=11Q")  # struct clone_args
 _CPU_CLOCK_OF_PROCESS = 2  # CPUCLOCK_SCHED; a clock id is the inverted process id and this kind
 
 
@@ -42,6 +47,26 @@ def end_with_parent(parent: int, number: signal.Signals) -> None:
     libc.prctl(libc.PR_SET_PDEATHSIG, number)
     if os.getppid() not in (parent, 0):
         raise SystemExit(1)
+
+
+def fork(flags: int, group: int | None) -> int:
+    """Fork a child as `os.fork` does, with Python's own care for the two sides of a fork.
+
+    flags: of `clone`, for namespaces of its own. group: descriptor of the folder of the control
+    group that it is born into; None for that of its parent. Raises: OSError.
+    """
+    python = ctypes.pythonapi
+    python.PyOS_BeforeFork()
+    try:
+        pid = _clone(flags, group)
+    except OSError:
+        python.PyOS_AfterFork_Parent()
+        raise
+    if pid == 0:
+        python.PyOS_AfterFork_Child()
+    else:
+        python.PyOS_AfterFork_Parent()
+    return pid
 
 
 def keep_proc() -> None:
@@ -176,6 +201,14 @@ def gather_pages() -> None:
 def num_threads() -> int:
     """Count the threads of this process, those that Python does not know included."""
     return len(_names("self/task"))
+
+
+def _clone(flags: int, group: int | None) -> int:
+    if group is None:
+        return libc.syscall(number("clone"), flags | signal.SIGCHLD, 0, 0, 0, 0)
+    flags |= _CLONE_INTO_CGROUP
+    arguments = _CLONE_ARGUMENTS.pack(flags, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, group)
+    return libc.syscall(number("clone3"), arguments, len(arguments))
 
 
 def _children_by_scan(pid: int) -> list[int]:

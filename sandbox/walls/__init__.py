@@ -29,8 +29,8 @@ class Wall(Protocol):
         scratch: the folder in which candidates start, empty until now.
         """
 
-    def fork(self) -> int:
-        """Fork a child, as `os.fork` does."""
+    def fork(self, group: int | None = None) -> int:
+        """Fork a child, as `os.fork` does. group: as in `process.fork`."""
 
     def enclose_candidate(self, limits: Limits, data_bytes: int, cpu_s: float) -> None:
         """Confine the forked child, before it sees the candidate's source.

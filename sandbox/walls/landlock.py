@@ -40,7 +40,16 @@ class Landlock(Weak):
         super().enclose_candidate(limits, data_bytes, cpu_s)
         namespaces.drop_capabilities()
         self._rules.restrict()
+        if limits.file_mb:
+            self._keep_to(".")
         self._filter.install(os.getpid())
+
+    def _keep_to(self, folder: str) -> None:
+        """Let files be made in one folder only, which is younger than the rules in force.
+
+        Rules add up: what the first ones refuse stays refused.
+        """
+        Ruleset(readable=["/"], writable=[folder], devices=DEVICES).restrict()
 
 
 def calls(limits: Limits) -> seccomp.Filter:

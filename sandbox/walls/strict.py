@@ -21,8 +21,8 @@ class Strict(Landlock):
         namespaces.enter([*needed.readable, *DEVICES], scratch, limits.file_mb * MB)
         self._enclose(needed, scratch, limits)
 
-    def fork(self) -> int:
-        return namespaces.fork()
+    def fork(self, group: int | None = None) -> int:
+        return namespaces.fork(group)
 
     def enclose_candidate(self, limits: Limits, data_bytes: int, cpu_s: float) -> None:
         # counted within the user namespace: the warm process is one of them

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from sandbox import start
 from sandbox.job import MB, Limits
+from sandbox.linux import process
 
 # beyond the bound, so that a candidate out of memory can still say so (the watch stops at the bound)
 _MEMORY_TO_REPORT = 16 * MB
@@ -28,8 +29,8 @@ class Weak:
     def enclose_warm(self, scratch: str, limits: Limits) -> None:
         return None
 
-    def fork(self) -> int:
-        return os.fork()
+    def fork(self, group: int | None = None) -> int:
+        return os.fork() if group is None else process.fork(0, group)
 
     def enclose_candidate(self, limits: Limits, data_bytes: int, cpu_s: float) -> None:
         memory = data_bytes + limits.memory_mb * MB

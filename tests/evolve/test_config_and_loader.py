@@ -40,11 +40,20 @@ def test_what_is_no_task_is_told_with_a_way_on(name, message):
 
 
 def test_settings_keep_the_types_of_their_defaults():
-    settings, search = parse_settings(
-        ["items=64", "noise=1", "search.lookahead=4"], read_spec(TOY / "task.toml")
-    )
-    assert (settings["items"], settings["noise"], search.lookahead) == (64, 1.0, 4)
-    assert isinstance(settings["noise"], float)
+    pairs = ["items=64", "noise=1", "search.lookahead=4", "model.concurrency=3"]
+    settings = parse_settings(pairs, read_spec(TOY / "task.toml"))
+    assert (settings.task["items"], settings.task["noise"]) == (64, 1.0)
+    assert isinstance(settings.task["noise"], float)
+    assert (settings.search.lookahead, settings.model.concurrency) == (4, 3)
+
+
+def test_models_bring_defaults_of_their_own_and_what_was_told_stands():
+    spec = read_spec(TOY / "task.toml")
+    search = parse_settings([], spec).search.where_models_write(16)
+    assert (search.order, search.lookahead, search.credit) == ("arrival", 32, "bandit")
+    told = ["search.order=step", "search.lookahead=4", "search.credit=shares"]
+    search = parse_settings(told, spec).search
+    assert search.where_models_write(16) == search
 
 
 @pytest.mark.parametrize(
@@ -58,10 +67,11 @@ def test_settings_keep_the_types_of_their_defaults():
         ("search.lookahead=9999", "--set search.lookahead=9999: must be 4096 or less"),
         ("search.depth=deep", "--set search.depth=deep: must be a whole number"),
         ("search.parents=best", "must be 'rank', 'uniform', 'weighted' or 'initial'"),
-        ("search.lokahead=3", r"did you mean search.lookahead\?.* has: search.order"),
+        ("search.lokahead=3", r"did you mean search.lookahead\?.* has: order, lookahead"),
         ("lookahead=3", r"did you mean search.lookahead\?"),
         ("search.noize=3", r"did you mean noise\?"),
-        ("model.price=3", r"no such setting\. Task toy has"),
+        ("model.prize=3", r"did you mean model.price\?.* model.\* has: concurrency"),
+        ("model.concurrency=0", "--set model.concurrency=0: must be 1 or more"),
     ],
 )
 def test_a_wrong_setting_says_what_there_is(pair, message):

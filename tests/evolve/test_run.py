@@ -12,8 +12,11 @@ from archive import queries
 from archive.records import Evaluation, Kind, Status
 from archive.store import Archive
 from evolve import RunLimits, load_task, open_run, resume_run
+from evolve.calls import Calls
+from evolve.desk import JournaledDesk
 from evolve.errors import UsageError, WorldError
 from evolve.hashing import plain_digest
+from evolve.messages import Message, Reply, Usage
 
 TOY = "tests/tasks/toy"
 
@@ -77,28 +80,43 @@ def test_initial_programs_are_the_first_steps_and_have_no_parents(archive):
     run.close("interrupted")
 
 
-@given(st.randoms(use_true_random=False), st.sampled_from([1, 3, 16]))
+LOOKAHEADS = [1, 3, 16]
+
+
+@pytest.fixture(scope="module")
+def told_in_order(tmp_path_factory):
+    """What is told when steps are finished in the order in which they were asked, by lookahead."""
+    place = tmp_path_factory.mktemp("in_order")
+    return {each: told_when(place / f"{each}.db", each, lambda _: 0) for each in LOOKAHEADS}
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from(LOOKAHEADS))
 @settings(max_examples=15, deadline=None)
-def test_any_interleaving_of_completions_gives_the_same_tells(tmp_path_factory, random, lookahead):
+def test_any_interleaving_of_completions_gives_the_same_tells(
+    tmp_path_factory, told_in_order, random, lookahead
+):
     """Whatever finishes first, steps are told by number, and asked from the same states."""
-    results = []
-    for shuffled in (False, True):
-        place = tmp_path_factory.mktemp("interleaving") / "evolve.db"
-        with Archive.open(place) as archive:
-            task = load_task(TOY, [f"search.lookahead={lookahead}"])
-            run = open_run(task, archive=archive, rng_seed=3, limits=RunLimits(steps=30))
-            waiting = []
-            while not run.over:
-                while (assignment := run.ask()) is not None:
-                    waiting.append(assignment)
-                at = random.randrange(len(waiting)) if shuffled else 0
-                assignment = waiting.pop(at)
-                text = program(assignment.n % 13)  # some are duplicates
-                run.tell(assignment, text, evaluation(text))
-            results.append(told(archive, run))
-            run.close("steps")
-    assert results[0] == results[1]
-    assert any(row[5] is Status.DUPLICATE for row in results[0])
+    place = tmp_path_factory.mktemp("interleaving") / "evolve.db"
+    rows = told_when(place, lookahead, random.randrange)
+    assert rows == told_in_order[lookahead]
+    assert any(row[5] is Status.DUPLICATE for row in rows)
+
+
+def told_when(place, lookahead, pick):
+    """Give what is told of a run whose waiting steps finish as `pick` chooses, by how many wait."""
+    with Archive.open(place) as archive:
+        task = load_task(TOY, [f"search.lookahead={lookahead}"])
+        run = open_run(task, archive=archive, rng_seed=3, limits=RunLimits(steps=30))
+        waiting = []
+        while not run.over:
+            while (assignment := run.ask()) is not None:
+                waiting.append(assignment)
+            assignment = waiting.pop(pick(len(waiting)))
+            text = program(assignment.n % 13)  # some are duplicates
+            run.tell(assignment, text, evaluation(text))
+        rows = told(archive, run)
+        run.close("steps")
+        return rows
 
 
 def test_arrival_order_tells_as_steps_finish_and_resumes_to_the_same_state(archive):
@@ -216,29 +234,37 @@ class Recorder:
     name = "scripted"
 
     def __init__(self, die_at=None):
-        self.prompts, self.die_at = [], die_at
+        self.requests, self.die_at = [], die_at
 
-    async def complete(self, prompt):
-        from evolve.models import Reply
-
-        self.prompts.append(prompt)
-        if len(self.prompts) == self.die_at:
+    async def complete(self, request, timeout_s):
+        self.requests.append(request)
+        if len(self.requests) == self.die_at:
             raise KeyboardInterrupt
-        return Reply(f"IDEA: more\n```python\n{program(len(self.prompts))}```", usd=0.25, tokens=7)
+        text = f"IDEA: more\n```python\n{program(100 + len(self.requests))}```"
+        return Reply(text, usage=Usage(4, 3), usd=0.25)
+
+    async def close(self):
+        pass
+
+
+class NothingAlike:
+    """A wall behind which no two programs behave alike."""
+
+    async def behaviour(self, source):
+        return plain_digest(source)
 
 
 def write_with(run, assignment, model):
-    from evolve.desk import JournaledDesk
+    async def write():
+        calls = Calls([model], run.model_settings)
+        desk = JournaledDesk(run, assignment, NothingAlike(), calls)
+        return await run.operators[assignment.step.operator].write(desk)
 
-    async def no_draft(source, observe):
-        raise AssertionError("this operator makes no draft")
-
-    desk = JournaledDesk(run, assignment, no_draft, model)
-    return asyncio.run(run.operators[assignment.step.operator].write(desk))
+    return asyncio.run(write())
 
 
-def run_to_first_search_step(archive, model):
-    run = start(archive, operators=["rewrite"], model=model)
+def run_to_first_search_step(archive):
+    run = start(archive, operators=["rewrite"], models=["scripted"])
     for _ in range(len(run.initial)):
         assignment = run.ask()
         run.tell(assignment, program(assignment.n), evaluation(program(assignment.n)))
@@ -247,42 +273,45 @@ def run_to_first_search_step(archive, model):
 
 def test_a_settled_answer_is_handed_in_again_and_never_paid_twice(archive):
     model = Recorder()
-    run, assignment = run_to_first_search_step(archive, model)
-    text = write_with(run, assignment, model)
-    assert write_with(run, assignment, model) == text
-    assert len(model.prompts) == 1
-    (answer,) = queries.answers(archive, run.record.id)
+    run, assignment = run_to_first_search_step(archive)
+    written = write_with(run, assignment, model)
+    assert write_with(run, assignment, model) == written
+    assert written.idea == "more"
+    assert len(model.requests) == 1
+    answer, _ = queries.answers(archive, run.record.id)
     assert (answer.kind, answer.state, answer.usd, answer.tokens) == ("model", "received", 0.25, 7)
-    assert answer.request["prompt"] == model.prompts[0]
+    assert answer.request["messages"][0]["text"] == model.requests[0].messages[0].text
     assert archive.run().usd == 0.25
     run.close("interrupted")
 
 
 def test_a_call_cut_off_by_a_crash_counts_and_is_made_again(archive):
     model = Recorder(die_at=1)
-    run, assignment = run_to_first_search_step(archive, model)
+    run, assignment = run_to_first_search_step(archive)
     with pytest.raises(KeyboardInterrupt):
         write_with(run, assignment, model)
     assert queries.answers(archive, run.record.id)[0].state == "sent"
     run.journal.close()
-    again = resume_run(archive.run(), archive=archive, model=model)
+    again = resume_run(archive.run(), archive=archive)
     assignment = again.ask()
-    text = write_with(again, assignment, model)
-    assert text == program(2)
+    written = write_with(again, assignment, model)
+    assert written.source.strip() == program(102).strip()
     answers = queries.answers(archive, again.record.id)
     assert [(a.seq, a.state, a.cut_off) for a in answers] == [
         (0, "failed", True),
         (1, "received", False),
+        (2, "received", False),
     ]
-    assert write_with(again, assignment, model) == text
+    assert write_with(again, assignment, model) == written
     again.close("interrupted")
 
 
 def test_a_changed_operator_is_noticed_at_replay(archive, monkeypatch):
     model = Recorder()
-    run, assignment = run_to_first_search_step(archive, model)
+    run, assignment = run_to_first_search_step(archive)
     write_with(run, assignment, model)
-    monkeypatch.setattr("evolve.operators.rewrite.rewrite_prompt", lambda desk: "another prompt")
+    other = (Message("user", "another prompt"),)
+    monkeypatch.setattr("evolve.operators.asking.compose", lambda *_, **__: other)
     with pytest.raises(WorldError, match="its operator has changed"):
         write_with(run, assignment, model)
     run.close("interrupted")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from archive.records import Evaluation, Kind, Status, Step
 from evolve.grid import Grid
-from evolve.selection import POLICIES, ask, parent_weights
+from evolve.selection import POLICIES, Means, ask, parent_weights
 from evolve.spec import Measure
 from evolve.state import State, fold
 
@@ -21,10 +21,11 @@ DRAWS = 4000
 class Anything:
     """An operator that suits every program that does not refuse it."""
 
-    uses_model = False
+    cost, pairing = 1.0, "any"
 
-    def __init__(self, name, share=1.0, num_parents=1):
+    def __init__(self, name, share=1.0, num_parents=1, uses_model=False):
         self.name, self.share, self.num_parents = name, share, num_parents
+        self.uses_model = uses_model
 
     def suits(self, source):
         return f"no {self.name}" not in source
@@ -112,19 +113,19 @@ def test_an_operator_with_nothing_to_do_on_the_parent_sits_out():
         op.name: op for op in (Anything("tune", 99.0), Anything("swap"), Anything("join", 99.0, 2))
     }
     rng = np.random.default_rng(0)
-    choices = [ask(state, "rank", operators, rng) for _ in range(50)]
+    choices = [ask(state, Means(operators), rng) for _ in range(50)]
     assert {choice.operator for choice in choices} == {"swap"}
 
 
 def test_parents_of_one_step_differ(state):
     rng = np.random.default_rng(0)
     for _ in range(200):
-        choice = ask(state, "rank", {"join": Anything("join", 1.0, 2)}, rng)
+        choice = ask(state, Means({"join": Anything("join", 1.0, 2)}), rng)
         assert len(set(choice.parents)) == 2
 
 
 def test_nothing_can_be_asked_while_no_program_is_valid():
     assert (
-        ask(State(Grid(MEASURES)), "rank", {"swap": Anything("swap")}, np.random.default_rng(0))
+        ask(State(Grid(MEASURES)), Means({"swap": Anything("swap")}), np.random.default_rng(0))
         is None
     )

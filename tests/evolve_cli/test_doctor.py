@@ -1,5 +1,11 @@
 """Stories of `evolve doctor`: what this machine can enforce, shown and proved."""
 
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
 from evolve import doctor
@@ -7,11 +13,12 @@ from evolve.cli.machine import complete_level
 from sandbox import LEVELS, SandboxError, levels, proof
 from sandbox.attack import attacks
 from sandbox.levels import Availability
+from sandbox.linux import cgroups
 from sandbox.proof import Finding
 
 KEY = "sk-never-shown-4f1c"
 KEYS = {
-    "level", "why", "min_level", "levels", "kernel", "python", "packages", "gpu",
+    "level", "why", "min_level", "levels", "kernel", "control_group", "python", "packages", "gpu",
     "gpu_worker", "keys", "archive", "proof", "held",
 }  # fmt: skip
 LINE_KEYS = {"attack", "family", "title", "held", "said"}
@@ -24,7 +31,7 @@ def all_hold(monkeypatch):
 
 
 def answer(monkeypatch, find):
-    monkeypatch.setattr(proof, "prove", lambda level, chosen: map(find, chosen))
+    monkeypatch.setattr(proof, "prove", lambda level, chosen: (find(each) for each in chosen))
 
 
 def machine_with(monkeypatch, *names):
@@ -43,6 +50,20 @@ def test_this_machine_proves_its_level(evolve):
     assert found["proof"][0]["attack"] == "control"
     assert len(found["proof"]) > 10
     assert all(line.keys() == LINE_KEYS and line["held"] for line in found["proof"])
+
+
+def test_an_end_by_sigterm_takes_the_canaries_away(tmp_path):
+    command = [sys.executable, "-m", "evolve", "doctor", "--attack"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as doctor:
+        while not {"canaries", "sandbox"} <= {
+            each.name.partition("-")[0] for each in tmp_path.iterdir()
+        }:
+            assert doctor.poll() is None
+            time.sleep(0.01)
+        doctor.terminate()
+    assert doctor.returncode == 130
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("all_hold")
@@ -105,6 +126,21 @@ def test_the_whole_suite_is_summed_up_by_family(looking):
     assert f"{len(promised)}/{len(promised)} {promised[-1].name}" in told.stderr
     assert {attack.family for attack in promised} <= set(told.stdout.split())
     assert "weak is no wall" in told.stdout
+
+
+@pytest.mark.usefixtures("all_hold")
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ((None, "no folder"), "no: no folder"),
+        ((cgroups.Place(Path("/x"), ("memory", "pids")), ""), "yes: bounds memory and pids"),
+        ((cgroups.Place(Path("/x"), ()), ""), "yes: bounds nothing"),
+    ],
+)
+def test_what_control_groups_add_is_told(looking, monkeypatch, found, told):
+    monkeypatch.setattr(cgroups, "find", lambda: found)
+    lines = looking("doctor", "--level", "weak").stdout.splitlines()
+    assert told in next(line for line in lines if line.startswith("control group"))
 
 
 def test_a_level_that_does_not_exist_is_wrong_usage(looking):

@@ -32,6 +32,15 @@ def test_the_smallest_task_there_can_be_is_one():
     assert {row.program for row in report.rows} == {"trivial", "next_fit"}
 
 
+def test_a_device_that_cannot_be_had_is_a_finding(toy):
+    text = (toy / "task.toml").read_text()
+    (toy / "task.toml").write_text(f'device = "cuda:99"\n{text}')
+    report = check(toy, workers=2, min_level="weak")
+    [finding] = [each for each in report.findings if each.severity == "error"]
+    assert finding.about == "task.toml: device"
+    assert "cuda:99" in finding.message
+
+
 def test_a_new_task_passes_and_runs(tmp_path):
     folder = scaffold("mine", tmp_path)
     report = check(folder, workers=2)

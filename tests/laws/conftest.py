@@ -1,5 +1,6 @@
 """Runs of the toy task in processes of their own, and what must be equal between two of them."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from archive import queries
 from archive.store import Archive
 
 SCRIPT = Path(__file__).parent / "toy_run.py"
+SERVER = SCRIPT.with_name("toy_server.py")
 ROOT = SCRIPT.parent.parent.parent
 TIMEOUT_S = 120
 # How long a process of ours may take to notice that its parent is gone.
@@ -32,6 +34,35 @@ def toy_run():
         )
 
     return run
+
+
+@pytest.fixture
+def forked_toy_run(toy_server, tmp_path):
+    """Do the same in a fork of a process that has imported everything: a third of the cost.
+
+    All forks of a test process share one order of hashing; compare with a run that has its own.
+    """
+    said = {"stdout": str(tmp_path / "stdout"), "stderr": str(tmp_path / "stderr")}
+
+    def run(archive, *options):
+        arguments = [str(archive), *map(str, options)]
+        print(json.dumps({"arguments": arguments, **said}), file=toy_server.stdin, flush=True)
+        status = int(toy_server.stdout.readline())
+        texts = (Path(path).read_text() for path in said.values())
+        return subprocess.CompletedProcess(arguments, status, *texts)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def toy_server():
+    """Start the process that is forked, one for all tests of this process."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    # numpy's threads would not be in a fork.
+    environment = {**_environment(), "OPENBLAS_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, str(SERVER)], env=environment, **pipes) as server:
+        yield server
+        server.stdin.close()
 
 
 @pytest.fixture

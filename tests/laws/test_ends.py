@@ -68,9 +68,11 @@ def test_ctrl_c_ends_with_130_and_says_how_to_resume(long_run, descendants, all_
     long_run.send_signal(signal.SIGINT)
     output, _ = long_run.communicate(timeout=60)
     assert long_run.returncode == 130
+    assert "stopping: finishing" in output
     assert "evolve resume toy-1" in output
     assert all_gone(family) == []
     with Archive.open(tmp_path / "evolve.db") as archive:
+        assert archive.run().stop_reason == "interrupted"
         told = archive.run().told
     done = evolve(tmp_path, "resume", "--steps", str(told + 5))
     assert done.returncode == 0, done.stderr
@@ -114,7 +116,8 @@ def test_a_full_disk_is_told_and_loses_nothing_that_was_told(tmp_path):
         timeout=120,
     )
     assert full.returncode == 1, full.stdout + full.stderr
-    assert "evolve resume" in full.stderr
+    assert "disk" in full.stderr
+    assert "`evolve resume toy-1` goes on" in full.stderr
     assert "Traceback" not in full.stderr
     with Archive.open(tmp_path / "evolve.db") as archive:
         told = archive.run().told

@@ -15,11 +15,12 @@ from archive.store import Archive
 
 pytestmark = pytest.mark.slow
 
-STEPS = 30
-# Every fourth boundary here; `make soak` takes all of them.
-EVERY = 1 if os.environ.get("EVOLVE_SOAK") else 4
+STEPS = 24
+# Every ninth boundary here, odd so that both sides of a commit are met; `make soak` takes all.
+EVERY = 1 if os.environ.get("EVOLVE_SOAK") else 9
 GROUPS = 8
 KILLS = 5
+LOSSES = 3  # further apart than it takes to replace what was lost
 # A candidate of the toy task lives for milliseconds: so long one is waited for.
 SEEN_WITHIN_S = 5
 
@@ -39,15 +40,15 @@ def undisturbed(tmp_path_factory, outcome):
 
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_killed_at_a_commit_and_resumed_ends_as_if_undisturbed(
-    group, undisturbed, toy_run, outcome, tmp_path
+    group, undisturbed, forked_toy_run, outcome, tmp_path
 ):
     expected, boundaries = undisturbed
     assert boundaries > 4 * STEPS
     for boundary in range(group * EVERY, boundaries, GROUPS * EVERY):
         place = tmp_path / f"{boundary}.db"
-        killed = toy_run(place, "--steps", STEPS, "--workers", 1, "--die-at", boundary)
+        killed = forked_toy_run(place, "--steps", STEPS, "--workers", 1, "--die-at", boundary)
         assert killed.returncode == -signal.SIGKILL, f"boundary {boundary}: {killed.stderr}"
-        resumed = toy_run(place, "--steps", STEPS, "--resume")
+        resumed = forked_toy_run(place, "--steps", STEPS, "--resume")
         assert resumed.returncode == 0, resumed.stderr
         assert outcome(place) == expected, f"boundary {boundary}"
 
@@ -74,8 +75,8 @@ def test_a_run_survives_the_loss_of_what_serves_it(
 ):
     run = start_toy_run(tmp_path / "a.db", "--steps", STEPS)
     killed, family = [], set()
-    for _ in range(KILLS):
-        wait_for_told(run, STEPS // (KILLS + 1))
+    for _ in range(LOSSES):
+        wait_for_told(run, STEPS // (LOSSES + 1))
         family.update(descendants(run.pid))
         killed.append(kill_a(kind, run.pid, descendants))
     _, stderr = run.communicate(timeout=60)

@@ -16,7 +16,7 @@ from evolve import RunLimits, load_task, open_run, resume_run, search
 TOY = Path(__file__).resolve().parent.parent / "tasks" / "toy"
 
 
-def main():
+def main(arguments=None):
     parser = argparse.ArgumentParser()
     parser.add_argument("archive")
     parser.add_argument("--steps", type=int, required=True)
@@ -27,7 +27,7 @@ def main():
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--signals", action="store_true")
     parser.add_argument("--count", action="store_true", help="print how many boundaries there were")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     limits = RunLimits(steps=options.steps)
     boundaries = Boundaries(options.die_at)
     with Archive.open(options.archive, on_commit=boundaries) as archive:

@@ -149,22 +149,36 @@ def test_the_migrations_make_the_schema_and_its_version_is_their_newest(archive_
         assert compare_metadata(context, schema.metadata) == []
 
 
+OLD_ROWS = """
+INSERT INTO tasks VALUES ('digest', 'toy', '{}', '[]');
+INSERT INTO runs (id, name, task, world, settings, rng_seed, lookahead, order_, limits, epoch, told,
+    seconds, started, usd, reserved_usd, tokens, gradings)
+    VALUES (1, 'toy-1', 'digest', 'py3.11', '{}', 0, 16, 'step', '{}', 1, 0, 0, '2026', 0, 0, 0, 0);
+INSERT INTO evaluations (id, task, world, stage, block, program, status, n, scores, measures, feedback,
+    wall_s, cpu_s, max_rss_bytes, level)
+    VALUES (7, 'digest', 'py3.11', 'train', 0, 'p0', 'ok', 0, '{}', '{}', '{}', 0, 0, 0, 'weak');
+INSERT INTO steps (run, n, asked_after, kind, operator, parents, evaluation)
+    VALUES (1, 0, 0, 'initial', 'initial', '[]', 7);
+INSERT INTO answers (run, n, seq, kind, request_digest, request, state, reserved_usd)
+    VALUES (1, 0, 0, 'model', 'r0', '{}', 'sent', 0.5);
+"""
+
+
 def test_an_archive_of_the_first_schema_is_brought_up_to_date_with_all_it_holds(
-    archive_url: str, monkeypatch: pytest.MonkeyPatch
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Evaluation("digest", "py3.11", "train", 0, "p0", Status.OK, level="weak")
     with monkeypatch.context() as then:
         then.setattr(database, "VERSION", "evolve_0001")
-        with Archive.open(archive_url) as archive:
-            run = new_run(archive)
-            with archive.write(run) as journal:
-                journal.ask([Step(0, 0, Kind.INITIAL, "initial")])
-                kept = journal.evaluated(0, found, graded=True)
-    with Archive.open(archive_url) as archive, archive.write(archive.run()) as journal:
-        assert archive.run().name == run.name
-        assert next(queries.steps(archive, run.id)).evaluation == kept.id
-        assert journal.evaluated(None, found, graded=False) == kept
-        assert journal.evaluated(None, replace(found, level="strict"), graded=False) != kept
+        with Archive.open(empty_url) as old, old.database.engine.begin() as connection:
+            for statement in filter(str.strip, OLD_ROWS.split(";")):
+                connection.execute(text(statement))
+    with Archive.open(empty_url) as archive, archive.write(archive.run()) as journal:
+        assert journal.run.name == "toy-1"
+        assert (journal.run.usd, journal.run.reserved_tokens) == (0.5, 0)
+        assert queries.step(archive, 1, 0) == Step(0, 0, Kind.INITIAL, "initial", evaluation=7)
+        assert journal.evaluated(None, found, graded=False).id == 7
+        assert journal.evaluated(None, replace(found, level="strict"), graded=False).id != 7
         with pytest.raises(IntegrityError):  # what refers to nothing is refused as before
             archive.database.write("wrong", lambda c: c.execute(text(WRONG_REFERENCE)))
 

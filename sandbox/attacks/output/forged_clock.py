@@ -2,6 +2,7 @@
 
 Seen: crashed | timeout
 Held from: weak
+Limits: cpu_s=0.3
 Bare: none: there is no report to forge without a wall
 """
 
@@ -11,7 +12,7 @@ import time
 
 
 def attack(**others):
-    os.write(3, struct.pack("<dd", time.monotonic() + 1e6, 1e6))
+    os.write(3, struct.pack("<ddQQ", time.monotonic() + 1e6, 1e6, 0, 0))
     while time.process_time() < 2:
         pass
     return 1.0

@@ -2,6 +2,7 @@
 
 Seen: timeout, cpu_s
 Held from: weak
+Limits: cpu_s=0.3
 Bare: none: nobody watches without a wall
 """
 

@@ -1,0 +1,63 @@
+"""How attempts at a model's answer look in the journal: sent with its reserve, then settled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+from archive.records import CUT_OFF, Answer
+from evolve.calls import Then
+from evolve.messages import FailedCall, Price, Reply, Request, ToolCall, Usage
+from evolve.prices import cost, worst_cost, worst_tokens
+
+
+def with_reserve(answer: Answer, request: Request, price: Price | None) -> Answer:
+    """Give an answer that is about to be asked for, with the most that it can cost."""
+    return replace(
+        answer,
+        state="sent",
+        reserved_usd=0.0 if price is None else worst_cost(price, request),
+        reserved_tokens=worst_tokens(request).total,
+    )
+
+
+def received(sent: Answer, reply: Reply) -> Answer:
+    """Settle a call that was answered; where nobody says for how many tokens, at its reserve."""
+    response = {
+        "text": reply.text,
+        "calls": [asdict(call) for call in reply.calls],
+        "usage": None if reply.usage is None else asdict(reply.usage),
+        "seconds": round(reply.seconds, 3),
+    }
+    if reply.usage is None:
+        return _at_reserve(replace(sent, state="received", response=CUT_OFF | response))
+    settled = replace(sent, state="received", response=response)
+    return replace(settled, usd=reply.usd, tokens=reply.usage.total)
+
+
+def failed(sent: Answer, failure: FailedCall, then: Then, price: Price | None) -> Answer:
+    """Settle a call that failed: at what it was billed, or at its reserve where nobody knows."""
+    response = {"fault": failure.fault, "reason": str(failure), "then": then}
+    if failure.maybe_billed:
+        return _at_reserve(replace(sent, state="failed", response=CUT_OFF | response))
+    usage = failure.usage or Usage(0, 0)
+    usd = 0.0 if usage.total == 0 else None if price is None else cost(price, usage)
+    return replace(sent, state="failed", response=response, usd=usd, tokens=usage.total)
+
+
+def reply_of(answer: Answer) -> Reply:
+    """Read an answer that was received."""
+    response: Mapping[str, Any] = answer.response or {}
+    usage = response.get("usage")
+    return Reply(
+        text=str(response["text"]),
+        calls=tuple(ToolCall(**call) for call in response.get("calls", ())),
+        usage=None if usage is None else Usage(**usage),
+        usd=answer.usd,
+        seconds=response.get("seconds", 0.0),
+    )
+
+
+def _at_reserve(answer: Answer) -> Answer:
+    return replace(answer, usd=answer.reserved_usd, tokens=answer.reserved_tokens)

@@ -1,0 +1,1 @@
+"""Language models: adapters of one small protocol (`evolve.messages.Model`), one per wire."""
