@@ -22,6 +22,7 @@ class ShownElite:
     """The elite that its cell shows, with the step that made it.
 
     source: the exact text. parents: step numbers. measures: means over instances.
+    idea: its author's own line.
     """
 
     elite: EliteRow
@@ -30,6 +31,7 @@ class ShownElite:
     parents: tuple[int, ...]
     source: str
     measures: Mapping[str, float]
+    idea: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,17 @@ class OperatorResult:
 
 
 @dataclass(frozen=True, slots=True)
+class CreditedStep:
+    """A told search step as credit sees it. usd, tokens: of its answers, None where unknown."""
+
+    operator: str
+    model: str | None
+    placement: str | None
+    usd: float | None
+    tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Calls:
     """Settled calls of one model for one operator that ended alike.
 
@@ -79,7 +92,9 @@ def shown_elites(archive: Archive, run: int) -> list[ShownElite]:
     made = (step.run == elite.run) & (step.n == elite.step)
     question = (
         select(
-            *rows.ELITE, step.operator, step.model, step.parents, step.source, evaluation.measures
+            *rows.ELITE,
+            *(step.operator, step.model, step.parents, step.source, step.idea),
+            evaluation.measures,
         )
         .join_from(schema.elites, schema.steps, made)
         .join(schema.evaluations, evaluation.id == step.evaluation)
@@ -120,6 +135,15 @@ def operator_results(archive: Archive, run: int) -> list[OperatorResult]:
         OperatorResult(operator, Status(status), placement, number)
         for operator, status, placement, number in _all(archive, question)
     ]
+
+
+def credited_steps(archive: Archive, run: int) -> list[CreditedStep]:
+    """Give the told search steps, in the order of tells."""
+    step = schema.steps.c
+    told = step.run == run, step.told_seq.is_not(None), step.kind == Kind.SEARCH.value
+    columns = step.operator, step.model, step.placement, step.usd, step.tokens
+    question = select(*columns).where(*told).order_by(step.told_seq)
+    return [CreditedStep(*row) for row in _all(archive, question)]
 
 
 def ran_facts(archive: Archive, run: int) -> list[Mapping[str, Any]]:
@@ -171,7 +195,7 @@ def level(archive: Archive, run: int) -> str | None:
 
 
 def _shown(row: Any) -> ShownElite:
-    *elite, operator, model, parents, source, measures = row
+    *elite, operator, model, parents, source, idea, measures = row
     return ShownElite(
         rows.elite_of(elite),
         operator,
@@ -179,6 +203,7 @@ def _shown(row: Any) -> ShownElite:
         tuple(json.loads(parents)),
         source,
         json.loads(measures),
+        idea,
     )
 
 

@@ -29,7 +29,8 @@ from evolve.messages import Model
 from evolve.operators import ASKING, OFFLINE, offered
 from evolve.operators.base import Operator
 from evolve.prices import price_of
-from evolve.replay import REPLAY_OF, Replay, ReplayWorker, read_recording
+from evolve.recording import REPLAY_OF
+from evolve.replay import Replay, ReplayWorker, read_recording
 from evolve.run import Run
 from evolve.work import Worker
 from evolve.world import world

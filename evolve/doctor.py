@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from evolve.config import archive_place
 from evolve.errors import UsageError
+from evolve.models.keys import read_keys
 from sandbox import Job, Limits, Sandbox, SandboxError
 from sandbox.kernel import kernel
 from sandbox.levels import LEVELS, MIN_LEVEL, Level, choose, survey
@@ -25,22 +26,6 @@ Document = dict[str, Any]
 # Done, of how many, and what was done last.
 Told = Callable[[int, int, str], None]
 
-# Environment variables in which keys of model services are usually kept.
-KEY_VARIABLES = (
-    "ANTHROPIC_API_KEY",
-    "AZURE_OPENAI_API_KEY",
-    "COHERE_API_KEY",
-    "DEEPSEEK_API_KEY",
-    "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
-    "GROQ_API_KEY",
-    "HF_TOKEN",
-    "MISTRAL_API_KEY",
-    "OPENAI_API_KEY",
-    "OPENROUTER_API_KEY",
-    "TOGETHER_API_KEY",
-    "XAI_API_KEY",
-)
 PACKAGES = ("numpy", "torch")
 CONTROL = "control"
 
@@ -86,7 +71,7 @@ def examine(
             "packages": {name: _version(name) for name in PACKAGES},
             "gpu": device,
             "gpu_worker": _gpu_worker(device),
-            "keys": [name for name in KEY_VARIABLES if os.environ.get(name)],
+            "keys": list(read_keys(Path.cwd()).names),
             "archive": _without_password(archive_place(archive)),
             "proof": proof,
             "held": bool(proof) and all(line["held"] for line in proof),

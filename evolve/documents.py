@@ -5,7 +5,8 @@ Keys are stable and scripts rely on them; more may be added. Tables are drawn fr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from archive import queries, views
 from archive.errors import Misnamed
 from archive.records import RunRecord, Status
 from archive.store import Archive
-from evolve.ancestry import Ancestor, main_line
+from evolve import spending
 from evolve.config import SearchSettings
 from evolve.grid import Elite, Grid, grid_stats
 from evolve.loader import Task
@@ -67,6 +68,7 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
     counts = queries.counts(archive, run.id)
     spec = spec_of(archive, run)
     stats = grid_stats(shown_grid(archive, run, spec), spec.qd_offset)
+    calls = spending.settled_calls(archive, run)
     return {
         "run": run.id,
         "name": run.name,
@@ -90,7 +92,9 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
             "syntax": counts.syntax_duplicates,
             "behaviour": counts.behaviour_duplicates,
         },
-        "operators": _operators(archive, run),
+        "operators": _operators(archive, run, calls),
+        "models": spending.by_model(calls, run),
+        "arms": spending.arms(archive, run, calls),
         "best_fitness": stats.obj_max,
         "mean_fitness": stats.obj_mean,
         "num_elites": stats.num_elites,
@@ -98,6 +102,7 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
         "qd_score": stats.qd_score,
         "norm_qd_score": stats.norm_qd_score,
         "usd": run.usd,
+        "usd_unsettled": spending.unsettled_usd(archive, run, calls),
         "tokens": run.tokens,
         "seconds": round(run.seconds, 3),
     }
@@ -129,70 +134,13 @@ def elites_document(archive: Archive, run: RunRecord) -> list[Document]:
             "measures": dict(shown.measures),
             "operator": shown.operator,
             "model": shown.model,
+            "idea": shown.idea,
             "step": shown.elite.step,
             "parents": list(shown.parents),
             "lines": len(shown.source.splitlines()),
             "name": initial_name(run, shown.elite.step),
         }
         for shown in views.shown_elites(archive, run.id)
-    ]
-
-
-def show_document(archive: Archive, prefix: str) -> Document:
-    """Give all that is known of a program, from the latest run that wrote it.
-
-    Raises: Misnamed if the prefix fits no program, or several.
-    """
-    program = queries.program(archive, prefix)
-    run_id, step = queries.step_of_program(archive, program.id)
-    run = run_by_id(archive, run_id)
-    evaluation = None if step.evaluation is None else views.evaluation(archive, step.evaluation)
-    return {
-        "program": program.id,
-        "run": run.name,
-        "task": archive.task(run.task).name,
-        "source": step.source or program.source,
-        "status": step.status.value if step.status else None,
-        "reason": step.reason,
-        "fitness": evaluation.fitness if evaluation else None,
-        "standard_error": evaluation.se if evaluation else None,
-        "n": evaluation.n if evaluation else 0,
-        "scores": dict(evaluation.scores) if evaluation else {},
-        "measures": dict(evaluation.measures) if evaluation else {},
-        "cell": list(step.cell) if step.cell else None,
-        "placement": step.placement,
-        "operator": step.operator,
-        "model": step.model,
-        "step": step.n,
-        "parents": list(step.parents),
-        "duplicate_of": step.duplicate_of,
-        "nodes": program.nodes,
-        "ancestry": lineage_document(run, main_line(archive, run.id, step.n)),
-        "feedback": dict(evaluation.feedback) if evaluation else {},
-        "notes": [text for _, text in queries.notes(archive, run.id, step.n)],
-    }
-
-
-def lineage_document(run: RunRecord, line: Iterable[Ancestor]) -> list[Document]:
-    """Give a main line, the initial program first.
-
-    name: of the initial program. gain: of fitness over the first parent; added, removed: lines of source, against it.
-    """
-    return [
-        {
-            "step": ancestor.step.n,
-            "program": ancestor.step.program,
-            "operator": ancestor.step.operator,
-            "model": ancestor.step.model,
-            "parents": list(ancestor.step.parents),
-            "status": ancestor.step.status.value if ancestor.step.status else None,
-            "fitness": ancestor.fitness,
-            "gain": ancestor.gain,
-            "added": ancestor.added,
-            "removed": ancestor.removed,
-            "name": initial_name(run, ancestor.step.n),
-        }
-        for ancestor in line
     ]
 
 
@@ -260,15 +208,27 @@ def _near_limits(archive: Archive, run: RunRecord) -> int:
     return sum(share > NEAR_LIMIT for share in shares)
 
 
-def _operators(archive: Archive, run: RunRecord) -> dict[str, Document]:
-    """Count per operator: steps told, programs that were new and valid, and that took a place."""
-    table: dict[str, Document] = {}
+def _operators(
+    archive: Archive, run: RunRecord, calls: Sequence[views.Calls]
+) -> dict[str, Document]:
+    """Count per operator: steps told, programs that were new and valid, and that took a place.
+
+    With what its calls of models cost, those of steps that are not told included.
+    """
+    counted: dict[str, Counter[str]] = {}
     for result in views.operator_results(archive, run.id):
-        row = table.setdefault(result.operator, {"steps": 0, "ok": 0, "placed": 0})
+        row = counted.setdefault(result.operator, Counter())
         row["steps"] += result.steps
         row["ok"] += result.steps if result.status is Status.OK else 0
-        row["placed"] += result.steps if result.placement in ("NEW", "IMPROVED") else 0
-    return table
+        row["placed"] += result.steps if result.placement in spending.TAKEN else 0
+    spent = spending.by_operator(calls)
+    return {
+        name: {
+            **{key: counted.get(name, Counter())[key] for key in ("steps", "ok", "placed")},
+            **spent.get(name, spending.NOTHING_SPENT),
+        }
+        for name in dict.fromkeys((*counted, *spent))
+    }
 
 
 def _task(path: Path, task: Task | None) -> Document:

@@ -14,10 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from archive.records import Step
+from evolve.drawing import ID_LETTERS, clock, dollars, number
 from evolve.grid import Elite
 from evolve.run import Run
-from evolve.tables import ID_LETTERS, clock, number
-from evolve.tally import Tally
+from evolve.tally import CallsUnderWay, Tally
 
 REFRESHES_PER_SECOND = 4
 # Seconds between two lines of a log that say that the run is alive.
@@ -48,19 +48,23 @@ class Display(Protocol):
     ) -> None: ...
 
 
-def display(run: Run, workers: int, console: Console) -> Display:
-    """Give the display that suits where it is drawn."""
+def display(
+    run: Run, workers: int, console: Console, calls: CallsUnderWay | None = None
+) -> Display:
+    """Give the display that suits where it is drawn. calls: of the run's models."""
     if console.is_terminal:
-        return LiveDisplay(run, workers, console)
-    return LogLines(run, workers, console)
+        return LiveDisplay(run, workers, console, calls)
+    return LogLines(run, workers, console, calls=calls)
 
 
 class LiveDisplay:
     """Redraws a few lines at the foot of a terminal."""
 
-    def __init__(self, run: Run, workers: int, console: Console) -> None:
+    def __init__(
+        self, run: Run, workers: int, console: Console, calls: CallsUnderWay | None = None
+    ) -> None:
         self._run, self._workers = run, workers
-        self._tally = Tally(run)
+        self._tally = Tally(run, calls=calls)
         self._report: tuple[int, int, str] | None = None
         self._note = ""
         self._live = Live(
@@ -112,9 +116,10 @@ class LogLines:
         workers: int,
         console: Console,
         now: Callable[[], float] = time.monotonic,
+        calls: CallsUnderWay | None = None,
     ) -> None:
         self._run, self._workers, self._console, self._now = run, workers, console, now
-        self._tally = Tally(run, now)
+        self._tally = Tally(run, now, calls)
         self._best = self._tally.best
         self._last_line = self._last_report = now()
 
@@ -158,6 +163,8 @@ def heartbeat(tally: Tally) -> str:
     told = [_progress(tally), f"best {_best(tally.best)}", f"coverage {tally.stats.coverage:.0%}"]
     told.append(f"{tally.saved} gradings saved")
     told += [f"{count} {status}" for status, count in tally.failures.items()]
+    if tally.asks_models:
+        told.append(_spent(tally))
     told.append(_pace(tally))
     return ", ".join(told)
 
@@ -198,6 +205,8 @@ def _figures(tally: Tally) -> Table:
     table.add_row("best so far", best)
     table.add_row("coverage", f"{stats.coverage:.1%}, {stats.num_elites} elites")
     table.add_row("saved", f"{tally.saved} gradings: their outcome was known")
+    if tally.asks_models:
+        table.add_row("spent", _spent(tally))
     failures = ", ".join(f"{count} {status}" for status, count in tally.failures.items())
     table.add_row("failed", Text(failures or "none", style="red" if failures else ""))
     return table
@@ -217,6 +226,19 @@ def _progress(tally: Tally) -> str:
     parts = [f"{state.told}/{limits.steps} steps" if limits.steps else f"{state.told} steps"]
     if limits.evaluations:
         parts.append(f"{state.evaluations}/{limits.evaluations} evaluations")
+    return ", ".join(parts)
+
+
+def _spent(tally: Tally) -> str:
+    """Say what the models have cost, of how much, and how many are being asked."""
+    record, limits = tally.run.record, tally.run.limits
+    parts = []
+    if record.usd or limits.usd:
+        parts.append(dollars(record.usd) + (f" of ${limits.usd:g}" if limits.usd else ""))
+    bound = f" of {limits.tokens:,}" if limits.tokens else ""
+    parts.append(f"{record.tokens:,}{bound} tokens")
+    number = tally.calls.number
+    parts.append(f"{number} {'call' if number == 1 else 'calls'} in flight")
     return ", ".join(parts)
 
 
@@ -242,4 +264,8 @@ def _origin(run: Run, n: int) -> str:
     told = run.state.step(n)
     assert told is not None
     parents = " and ".join(str(parent) for parent in told.step.parents)
-    return f"step {n}, {told.step.operator} of {parents}"
+    return f"step {n}, {_author(told.step)} of {parents}"
+
+
+def _author(step: Step) -> str:
+    return f"{step.operator} ({step.model})" if step.model else step.operator

@@ -9,6 +9,8 @@ from typing import Any
 
 from archive.records import Evaluation, RunRecord, Step
 
+# The key of a run's settings that makes it a replay, and names the run that it replays.
+REPLAY_OF = "replay_of"
 # What is compared, in the order in which a step comes to it: what differs first is the cause.
 MADE = ("asked_after", "kind", "operator", "parents", "source", "program", "outputs_digest")
 GRADED = ("fitness", "scores", "measures")

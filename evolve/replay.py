@@ -26,9 +26,6 @@ from evolve.recording import Difference, Recording, difference
 from evolve.run import Assignment, Run
 from evolve.work import Worker
 
-# The key of a run's settings that makes it a replay, and names the run that it replays.
-REPLAY_OF = "replay_of"
-
 
 class Differs(EvolveError):
     """A replay came to something else than its recording; `difference` says where first.

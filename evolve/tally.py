@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from archive.records import Status, Step
 from evolve.grid import Elite, GridStats, grid_stats
+from evolve.messages import Model, Reply, Request
+from evolve.recording import REPLAY_OF
 from evolve.run import Run
 
 # The pace is that of so many latest steps, so that a slow start is forgotten.
@@ -19,12 +21,17 @@ LATEST = 5
 class Tally:
     """Counts the told steps of a run, those before this sitting included.
 
-    statuses: steps by status. saved: gradings avoided, since what came out was known.
+    calls: of its models, as they are made. statuses: steps by status. saved: gradings avoided, since what came out was known.
     latest: steps that became the elite of their cell in this sitting, the latest last.
     """
 
-    def __init__(self, run: Run, clock: Callable[[], float] = time.monotonic) -> None:
-        self.run = run
+    def __init__(
+        self,
+        run: Run,
+        clock: Callable[[], float] = time.monotonic,
+        calls: CallsUnderWay | None = None,
+    ) -> None:
+        self.run, self.calls = run, calls or CallsUnderWay()
         self.statuses: Counter[Status] = Counter()
         self.saved = 0
         self.latest: deque[Step] = deque(maxlen=LATEST)
@@ -50,6 +57,11 @@ class Tally:
         return grid_stats(self.run.state.grid, self.run.task.spec.qd_offset)
 
     @property
+    def asks_models(self) -> bool:
+        """Tell whether the run pays for answers; a replay takes those that were paid before."""
+        return bool(self.run.means.models) and REPLAY_OF not in self.run.record.settings
+
+    @property
     def failures(self) -> dict[Status, int]:
         """Give the counts of steps that are neither ok nor duplicates, if any."""
         fine = (Status.OK, Status.DUPLICATE)
@@ -66,15 +78,9 @@ class Tally:
     def share(self) -> float:
         """Give how much of the run is done, 0 to 1, by the limit that is nearest."""
         limits, state = self.run.limits, self.run.state
-        shares = [
-            done / limit
-            for done, limit in (
-                (state.told, limits.steps),
-                (state.evaluations, limits.evaluations),
-                (self.run.seconds, limits.hours and limits.hours * 3600),
-            )
-            if limit
-        ]
+        time_limit = limits.hours and limits.hours * 3600
+        bounds = (state.told, limits.steps), (self.run.seconds, time_limit), *self._counted()
+        shares = [done / limit for done, limit in bounds if limit]
         return min(1.0, max(shares, default=0.0))
 
     @property
@@ -84,14 +90,23 @@ class Tally:
         left = []
         if limits.steps is not None and pace:
             left.append((limits.steps - self.run.state.told) * 60 / pace)
-        if limits.evaluations is not None and pace and self.run.state.evaluations:
-            # As many steps to an evaluation as so far.
-            steps = self.run.state.told / self.run.state.evaluations
-            missing = limits.evaluations - self.run.state.evaluations
-            left.append(missing * steps * 60 / pace)
+        for done, limit in self._counted():
+            if limit and pace and done:
+                # As many steps to each of them as so far.
+                steps = (limit - done) * self.run.state.told / done
+                left.append(steps * 60 / pace)
         if limits.hours is not None:
             left.append(limits.hours * 3600 - self.run.seconds)
         return max(0.0, min(left)) if left else None
+
+    def _counted(self) -> tuple[tuple[float, float | None], ...]:
+        """Give what grows with the steps, and its limit."""
+        limits, record = self.run.limits, self.run.record
+        return (
+            (self.run.state.evaluations, limits.evaluations),
+            (record.usd, limits.usd),
+            (record.tokens, limits.tokens),
+        )
 
     def _count(self, step: Step) -> None:
         if step.status is None:
@@ -99,3 +114,32 @@ class Tally:
         self.statuses[step.status] += 1
         served = bool(step.ran and step.ran.get("served"))
         self.saved += int(served or step.status is Status.DUPLICATE)
+
+
+class CallsUnderWay:
+    """Counts the calls of models that are under way."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def counted(self, model: Model) -> Model:
+        """Give a model that is asked through this count."""
+        return _CountedModel(model, self)
+
+
+class _CountedModel:
+    """Asks another model."""
+
+    def __init__(self, model: Model, calls: CallsUnderWay) -> None:
+        self.name = model.name
+        self._model, self._calls = model, calls
+
+    async def complete(self, request: Request, timeout_s: float) -> Reply:
+        self._calls.number += 1
+        try:
+            return await self._model.complete(request, timeout_s)
+        finally:
+            self._calls.number -= 1
+
+    async def close(self) -> None:
+        await self._model.close()

@@ -19,7 +19,8 @@ INNER = "candidate"
 def inner(folder: str) -> str:
     """Make a folder within a folder, to be made anew for each candidate, and let Python use it.
 
-    The size of a folder that was emptied still tells how many files it once held.
+    One that was emptied still tells how many files it once held: by its size, or where it lies in
+    memory by the numbers of the next ones.
     """
     path = os.path.join(folder, INNER)  # noqa: PTH118
     os.mkdir(path, _MODE)  # noqa: PTH102
@@ -27,10 +28,16 @@ def inner(folder: str) -> str:
     return path
 
 
+def outer(folder: str) -> str:
+    """Give the folder in which an `inner` one is made anew; any other folder as it is."""
+    above, name = os.path.split(folder)
+    return above if name == INNER else folder
+
+
 def renew(folder: str) -> None:
     """Make a working folder ready for the next candidate: `empty` it; an `inner` one, anew."""
     empty(folder)
-    if os.path.basename(folder) == INNER:  # noqa: PTH119
+    if outer(folder) != folder:
         os.rmdir(folder)  # noqa: PTH106
         os.mkdir(folder, _MODE)  # noqa: PTH102
 

@@ -31,7 +31,7 @@ from sandbox.linux import cgroups, process
 from sandbox.walls import Wall, wall
 from sandbox.watch import START_S, Ended, ParentGone, Watch
 
-_ON_DISK = ("weak", "landlock")  # where candidates work; elsewhere, in memory or in a container
+_OURS = ("weak", "landlock", "strict")  # where the folder of candidates is no engine's
 _GATHER_AFTER = 16  # jobs: it takes .3 s with torch, more than a few forks cost without it
 # The collector is off, so that it copies no pages after a fork; the cycles that exceptions leave
 # would add up to some megabytes in ten thousand jobs.
@@ -182,7 +182,7 @@ def _run(job: Job, warm: Warm, pair: Pair, fed: stepwise.Ends | None) -> Ended:
     finally:
         os.close(report)
         os.close(printed)
-        scratch.renew(warm.setting.scratch)
+        warm.setting.wall.renew(warm.setting.scratch, warm.setting.limits)
         signal.signal(signal.SIGTERM, _leave)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
@@ -210,7 +210,7 @@ def _take_pipes(hand: int) -> Pair:
 def _prepare(request: dict[str, Any], results_fd: int | None) -> Warm:
     """Preload, and compile the harness. Raises: SandboxError naming what cannot be had."""
     limits, folder, device = Limits(**request["limits"]), request["scratch"], request["device"]
-    anew = request["level"] in _ON_DISK and limits.file_mb > 0 and device is None
+    anew = request["level"] in _OURS and limits.file_mb > 0 and device is None
     place = scratch.inner(folder) if anew else folder
     call = loading.load(request)
     _assert_one_thread()
@@ -219,7 +219,7 @@ def _prepare(request: dict[str, Any], results_fd: int | None) -> Warm:
     scratch.empty(folder)  # torch leaves a cache there
     scratch.empty(place)  # which makes it again
     try:
-        level.enclose_warm(folder, limits)
+        level.enclose_warm(place, limits)
     except OSError as error:
         raise SandboxError(f"level {request['level']} cannot be enforced here: {error}") from error
     randomness.replace_entropy()

@@ -101,11 +101,15 @@ def test_no_import_cycle():
         visit(module)
 
 
+SDKS = ("openai", "anthropic", "litellm", "httpx", "httpx2")
+
+
 @pytest.mark.parametrize(
     ("statement", "forbidden"),
     [
-        ("import evolve", ("torch", "sqlalchemy", "typer", "rich")),
-        ("import evolve.cli", ("torch", "sqlalchemy")),
+        ("import evolve", ("torch", "sqlalchemy", "typer", "rich", *SDKS)),
+        ("import evolve.cli", ("torch", "sqlalchemy", *SDKS)),
+        ("import evolve.models, evolve.models.names, evolve.build", SDKS),
         ("import sandbox", ("numpy", "torch")),
         ("import archive, archive.records", ("sqlalchemy",)),
     ],

@@ -45,7 +45,8 @@ def runs(archive: ArchivePlace = None, as_json: AsJson = False) -> None:
 def status(run: RunName = None, archive: ArchivePlace = None, as_json: AsJson = False) -> None:
     """Show a run in numbers.
 
-    Steps by kind and status, duplicates, gradings, operators and the grid.
+    Steps by kind and status, duplicates, gradings, operators and the grid; what models cost, and
+    what share of the steps each operator and model gets.
 
     Example: evolve status data_selection-1
     """

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # What --operators may name, spelled out here since --help must not wait for what they import.
 OFFLINE_OPERATORS = ("perturb", "tune", "recombine", "insert")
+MODEL_OPERATORS = ("diff", "rewrite", "ideate", "crossover", "repair")
 
 
 def complete_run(incomplete: str) -> list[str]:
@@ -35,6 +36,14 @@ def complete_task(incomplete: str) -> list[str]:
 
     here = [str(path.parent) for path in sorted(Path().glob(f"{incomplete}*/{SPEC_FILE}"))]
     return [name for name in shipped_tasks() if name.startswith(incomplete)] + here
+
+
+def complete_operators(incomplete: str) -> list[str]:
+    """Complete the last name of a list with commas; none is offered twice."""
+    *named, last = incomplete.split(",")
+    before = "".join(f"{name}," for name in named)
+    offered = (name for name in (*OFFLINE_OPERATORS, *MODEL_OPERATORS) if name not in named)
+    return [before + name for name in offered if name.startswith(last)]
 
 
 RunName = Annotated[
@@ -63,6 +72,18 @@ Evaluations = Annotated[
     int | None,
     typer.Option(
         "--evaluations", min=1, metavar="N", help="End after so many different behaviours."
+    ),
+]
+Usd = Annotated[
+    float | None,
+    typer.Option(
+        "--usd", metavar="X", help="Spend no more dollars on models, in all; a hard bound."
+    ),
+]
+Tokens = Annotated[
+    int | None,
+    typer.Option(
+        "--tokens", min=1, metavar="N", help="Use no more tokens of models, in all; a hard bound."
     ),
 ]
 MinLevel = Annotated[
@@ -115,14 +136,17 @@ def open_archive(place: str | None) -> Archive:
 PIPE_WIDTH = 240
 
 
-def show(drawing: RenderableType) -> None:
-    """Print a drawing; as wide as it needs where no terminal is."""
+def show(drawing: RenderableType, *, whole_lines: bool = False) -> None:
+    """Print a drawing; as wide as it needs where no terminal is.
+
+    whole_lines: of text only, which the terminal may break and nobody else.
+    """
     from rich.console import Console
 
     console = Console(highlight=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPE_WIDTH
-    console.print(drawing)
+    console.print(drawing, soft_wrap=whole_lines)
 
 
 def show_json(document: Any) -> None:

@@ -16,23 +16,36 @@ def register(app: typer.Typer) -> None:
     app.command()(lineage)
 
 
-def show_program(program: ProgramId, archive: ArchivePlace = None, as_json: AsJson = False) -> None:
+def show_program(
+    program: ProgramId,
+    prompt: Annotated[
+        bool, typer.Option("--prompt", help="What the model that wrote it saw and said.")
+    ] = False,
+    archive: ArchivePlace = None,
+    as_json: AsJson = False,
+) -> None:
     """Show a program and what is known of it.
 
-    Its source, fitness, scores per instance and subgroup, and how it came to be.
+    Its source, idea, fitness, scores per instance and subgroup, and how it came to be.
 
-    Example: evolve show 4f2a91c0
+    --prompt shows every call of the step that wrote it instead: messages, answer, tokens, dollars;
+    with --json both.
+
+    Example: evolve show 4f2a91c0, or evolve show 4f2a91c0 --prompt
     """
-    from evolve.documents import show_document
+    from evolve.program_document import show_document
 
     with open_archive(archive) as opened:
-        document = show_document(opened, program)
+        document = show_document(opened, program, with_prompt=prompt)
     if as_json:
         show_json(document)
         return
-    from evolve.tables import program_view
+    from evolve.program_view import program_view, prompt_view
 
-    show(program_view(document))
+    if prompt:
+        show(prompt_view(document), whole_lines=True)
+    else:
+        show(program_view(document))
 
 
 def diff(
@@ -56,7 +69,7 @@ def diff(
         counts = {"added": added, "removed": removed}
         show_json({"a": first.id, "b": second.id, "diff": "\n".join(lines), **counts})
         return
-    from evolve.tables import diff_view
+    from evolve.program_view import diff_view
 
     show(diff_view(lines))
 
@@ -64,17 +77,17 @@ def diff(
 def lineage(program: ProgramId, archive: ArchivePlace = None, as_json: AsJson = False) -> None:
     """Show how a program came to be.
 
-    From an initial program on, change by change: operator, gain of fitness, lines changed.
+    From an initial program on, change by change: operator, gain of fitness, lines changed, idea.
 
     Example: evolve lineage 4f2a91c0
     """
-    from evolve.documents import show_document
+    from evolve.program_document import show_document
 
     with open_archive(archive) as opened:
         line = show_document(opened, program)["ancestry"]
     if as_json:
         show_json(line)
         return
-    from evolve.tables import lineage_view
+    from evolve.program_view import lineage_view
 
     show(lineage_view(line))

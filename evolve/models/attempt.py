@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from evolve.messages import FailedCall, Reply, Request
 from evolve.models import wire
-from evolve.models.refusals import Json, late, lost, refused
+from evolve.models.refusals import Json, late, lost, refused, unsendable
 
 Scrub = Callable[[str], str]
 
@@ -118,6 +118,8 @@ async def attempt(sdk: ModuleType, timeout_s: float, scrub: Scrub) -> AsyncItera
         raise FailedCall("malformed", reason, maybe_billed=True) from None
     except _transport_errors() as error:
         raise lost(error) from None
+    except UnicodeEncodeError:
+        raise unsendable() from None
 
 
 def scrubbed(failed: FailedCall, scrub: Scrub) -> FailedCall:
@@ -126,11 +128,13 @@ def scrubbed(failed: FailedCall, scrub: Scrub) -> FailedCall:
     return failed
 
 
-def http_client(sdk: ModuleType, url: str | None) -> Any:
+def http_client(sdk: ModuleType, url: str) -> Any:
     """Make an SDK's HTTP client: one that follows no redirect, since keys would go with it."""
-    host = urlsplit(url or "").hostname or ""
+    parts = urlsplit(url)
     # A proxy of the environment does not lead to this machine.
-    return sdk.DefaultAsyncHttpxClient(follow_redirects=False, trust_env=not _is_loopback(host))
+    host = parts.netloc.rpartition(":")[0] if parts.port else parts.netloc
+    direct = {f"all://{host}": None} if _is_loopback(parts.hostname or "") else {}
+    return sdk.DefaultAsyncHttpxClient(follow_redirects=False, mounts=direct)
 
 
 def _is_loopback(host: str) -> bool:

@@ -20,11 +20,15 @@ from evolve.models import wire
 from evolve.models.attempt import NO_KEY, scrubbed
 from evolve.models.keys import Keys
 from evolve.models.openai_chat import chat_messages, chat_tools, read
-from evolve.models.refusals import Json, late, lost, malformed, refused, said
+from evolve.models.refusals import Json, late, lost, malformed, refused, said, unsendable
 
-# Read while it is imported. Else it fetches prices from the network, and puts what `.env` says
-# into the environment.
-BEFORE_IMPORT = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MODE": "PRODUCTION"}
+# Read while it is imported, or later. Else it fetches prices and names of headers from the network,
+# and puts what `.env` says into the environment.
+BEFORE_IMPORT = {
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_LOCAL_ANTHROPIC_BETA_HEADERS": "True",
+    "LITELLM_MODE": "PRODUCTION",
+}
 LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 # How a variable's value is handed over, by the end of the variable's name; else by all of it.
 ARGUMENTS = {
@@ -178,6 +182,8 @@ def _failed(error: Exception) -> FailedCall:
     import openai
 
     for cause in _chain(error):
+        if isinstance(cause, UnicodeEncodeError):
+            return unsendable()
         if isinstance(cause, httpx.TransportError) and not isinstance(cause, httpx.DecodingError):
             return lost(cause)
     headers = _headers(error)

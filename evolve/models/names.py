@@ -53,17 +53,19 @@ def _check(url: str, where: str) -> None:
         raise UsageError(f"{where}: its URL cannot be read: {error}") from None
     if parts.username is not None or parts.password is not None:
         raise UsageError(f"{where}: no user or password in the URL: a key goes into a variable")
-    if not host or parts.query or parts.fragment:
+    written = url.isascii() and url.isprintable() and " " not in url
+    if not host or not written or parts.query or parts.fragment:
         raise UsageError(f"{where}: its URL must be http(s)://HOST[:PORT][/PATH], and no more")
 
 
 def _anthropic(name: str, model: str, url: str | None, keys: Keys, stream: bool | None) -> Model:
+    key = _key(name, "ANTHROPIC_API_KEY", url, keys)
     from evolve.models.anthropic_messages import AnthropicMessages
 
     return AnthropicMessages(
         model,
         name=name,
-        key=_key(name, "ANTHROPIC_API_KEY", url, keys),
+        key=key,
         # The SDK adds the version itself.
         url=url and url.rstrip("/").removesuffix("/v1"),
         stream=stream is not False,

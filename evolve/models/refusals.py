@@ -56,6 +56,11 @@ def lost(cause: BaseException) -> FailedCall:
     return FailedCall("connection", f"the connection broke ({what})", maybe_billed=True)
 
 
+def unsendable() -> FailedCall:
+    """Tell of a request that cannot be sent at all: half a pair of surrogates is no text."""
+    return FailedCall("rejected", "the request holds characters that UTF-8 cannot carry")
+
+
 def cut() -> FailedCall:
     """Tell of a stream that ended before its answer did."""
     return FailedCall("connection", "the stream ended before the answer did", maybe_billed=True)

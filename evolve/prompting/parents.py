@@ -29,6 +29,9 @@ TITLES = {
     "repair": "The program that fails",
 }
 
+# A share of a limit from which a program's cost is worth telling.
+NEAR_LIMIT = 0.5
+
 
 def first_parent(kind: str, briefing: Briefing, view: View, parent: ParentProgram) -> list[Section]:
     """Tell the program to work on: how it scored, or how it failed, and its source."""
@@ -110,12 +113,18 @@ def _origin(parent: ParentProgram, origin: tuple[int, Gain] | None) -> str:
 
 
 def _seconds(parent: ParentProgram) -> str:
-    if parent.cpu_s is None:
+    """Tell the cost of a program that comes near a limit.
+
+    What a clock measured differs from run to run, and a request with it: told of every parent, no
+    run that was killed could ask again what it had asked, and no provider could serve a prompt from
+    its cache.
+    """
+    if parent.cpu_s is None or (parent.limit_share or 0.0) < NEAR_LIMIT:
         return ""
-    said = f"It took {number(parent.cpu_s)} CPU seconds on all instances together"
-    if parent.limit_share is None:
-        return f"{said}."
-    return f"{said}; on one instance at most {parent.limit_share:.0%} of a limit."
+    return (
+        f"It took {number(parent.cpu_s)} CPU seconds on all instances together; on one instance it "
+        f"used {parent.limit_share:.0%} of a limit."
+    )
 
 
 def _tuned(parent: ParentProgram) -> str:

@@ -59,11 +59,11 @@ _SWITCHES = (
 )
 
 
-def enter(paths: Sequence[str], scratch: str, scratch_bytes: int) -> None:
+def enter(paths: Sequence[str], scratch: str) -> None:
     """Enter user, mount, network, ipc and uts namespaces, as an ordinary user who owns nothing.
 
     paths: files and folders that are seen inside, read-only, each under its own name.
-    scratch: a folder to work in; nothing can be written into it when scratch_bytes is 0.
+    scratch: a folder to work in; nothing can be written into it, but into what `cover` lays there.
     Open descriptors stay usable. Raises: OSError.
     """
     process.keep_proc()
@@ -72,13 +72,29 @@ def enter(paths: Sequence[str], scratch: str, scratch_bytes: int) -> None:
         # Root itself leaves, since some limits do not bind it.
         libc.call("unshare", _OWN_VIEW)
         _hide_names()
-        _swap_root(paths, scratch, scratch_bytes, owner=spare)
+        _swap_root(paths, scratch)
         _become(spare)
-        _own_users(0)
+        _own_users(_CLONE_NEWNS)  # a view of its own, in which it may mount
     else:
         _own_users(_OWN_VIEW)
         _hide_names()
-        _swap_root(paths, scratch, scratch_bytes, owner=_INSIDE_ID)
+        _swap_root(paths, scratch)
+
+
+def cover(scratch: str, scratch_bytes: int) -> None:
+    """Lay a new folder in memory over the one to work in, for a process that has entered.
+
+    Landlock holds there what it allows below the folder above. Raises: OSError.
+    """
+    user, group = os.geteuid(), os.getegid()
+    size = f"size={scratch_bytes},nr_inodes={_SCRATCH_INODES}"
+    options = f"mode=700,uid={user},gid={group},{size}"
+    _mount("tmpfs", scratch, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, options)
+
+
+def uncover(scratch: str) -> None:
+    """Take away what `cover` has laid there, with all that is in it. Raises: OSError."""
+    libc.call("umount2", scratch.encode(), _MNT_DETACH)
 
 
 def obstacle(error: OSError) -> str:
@@ -137,7 +153,7 @@ def _become(user: int) -> None:
     os.setresuid(user, user, user)
 
 
-def _swap_root(paths: Sequence[str], scratch: str, scratch_bytes: int, owner: int) -> None:
+def _swap_root(paths: Sequence[str], scratch: str) -> None:
     _mount("none", "/", "", _MS_REC | _MS_PRIVATE)
     # opened now: what lies below the mount point is hidden soon
     sources = [(path, os.open(path, os.O_PATH | os.O_CLOEXEC)) for path in paths]
@@ -148,10 +164,6 @@ def _swap_root(paths: Sequence[str], scratch: str, scratch_bytes: int, owner: in
         _bind(path, fd)
     Path(f".{scratch}").mkdir(parents=True, exist_ok=True)
     _make_read_only()
-    if scratch_bytes:
-        size = f"size={scratch_bytes},nr_inodes={_SCRATCH_INODES}"
-        options = f"mode=700,uid={owner},gid={owner},{size}"
-        _mount("tmpfs", f".{scratch}", "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, options)
     libc.call("pivot_root", b".", b".")  # the old root lies over the new one for a moment
     libc.call("umount2", b".", _MNT_DETACH)
     os.chdir(scratch)

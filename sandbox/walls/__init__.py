@@ -32,6 +32,9 @@ class Wall(Protocol):
     def fork(self, group: int | None = None) -> int:
         """Fork a child, as `os.fork` does. group: as in `process.fork`."""
 
+    def renew(self, folder: str, limits: Limits) -> None:
+        """Make the folder that a candidate has worked in ready for the next one."""
+
     def enclose_candidate(self, limits: Limits, data_bytes: int, cpu_s: float) -> None:
         """Confine the forked child, before it sees the candidate's source.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from sandbox import libraries
+from sandbox import scratch as folders
 from sandbox.job import Limits
 from sandbox.linux import namespaces, process, seccomp, syscalls
 from sandbox.linux.landlock import Ruleset
@@ -28,7 +29,7 @@ class Landlock(Weak):
         self._rules = Ruleset(
             readable=needed.readable,
             listable=[*needed.listable, scratch],
-            writable=[scratch] if limits.file_mb else [],
+            writable=[folders.outer(scratch)] if limits.file_mb else [],
             devices=DEVICES,
         )
         self._filter = calls(limits)

@@ -7,7 +7,7 @@ import os
 import resource
 from collections.abc import Sequence
 
-from sandbox import start
+from sandbox import scratch, start
 from sandbox.job import MB, Limits
 from sandbox.linux import process
 
@@ -31,6 +31,9 @@ class Weak:
 
     def fork(self, group: int | None = None) -> int:
         return os.fork() if group is None else process.fork(0, group)
+
+    def renew(self, folder: str, limits: Limits) -> None:
+        scratch.renew(folder)
 
     def enclose_candidate(self, limits: Limits, data_bytes: int, cpu_s: float) -> None:
         memory = data_bytes + limits.memory_mb * MB

@@ -1,6 +1,6 @@
 """A search of the toy task in a process of its own, which may kill itself at a given commit.
 
-    python toy_run.py ARCHIVE --steps N [--workers W] [--die-at I] [--resume]
+    python toy_run.py ARCHIVE --steps N [--workers W] [--die-at I] [--resume] [--model NAME]
 
 Boundary I = 2 c is just before the c-th commit of this process, I = 2 c + 1 just after it.
 """
@@ -12,6 +12,8 @@ from pathlib import Path
 
 from archive.store import Archive
 from evolve import RunLimits, load_task, open_run, resume_run, search
+from evolve.models.keys import Keys
+from evolve.models.names import model_named
 
 TOY = Path(__file__).resolve().parent.parent / "tasks" / "toy"
 
@@ -23,6 +25,8 @@ def main(arguments=None):
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rng-seed", type=int, default=5)
     parser.add_argument("--set", action="append", default=["grade_ms=0", "pools=1", "probes=1"])
+    parser.add_argument("--model", action="append", default=[])
+    parser.add_argument("--operators", type=lambda names: names.split(","))
     parser.add_argument("--die-at", type=int)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--signals", action="store_true")
@@ -35,8 +39,19 @@ def main(arguments=None):
             run = resume_run(archive.run(), archive=archive, limits=limits)
         else:
             task = load_task(TOY, options.set)
-            run = open_run(task, archive=archive, rng_seed=options.rng_seed, limits=limits)
-        print(search(run, workers=options.workers, watch=say, signals=options.signals), flush=True)
+            run = open_run(
+                task,
+                archive=archive,
+                rng_seed=options.rng_seed,
+                limits=limits,
+                operators=options.operators,
+                models=options.model,
+            )
+        models = [model_named(name, keys=Keys()) for name in options.model]
+        reason = search(
+            run, workers=options.workers, models=models, watch=say, signals=options.signals
+        )
+        print(reason, flush=True)
     if options.count:
         print(boundaries.count)
 

@@ -20,7 +20,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -180,7 +180,7 @@ class TalkServer:
 
     async def _reply(self, method: str, path: str, headers: dict, body: bytes, line: Line) -> None:
         if (method, path) == ("GET", "/bill"):
-            await line.json(200, asdict(self.bill) | {"left": self.left})
+            await line.json(200, vars(self.bill) | {"left": self.left})
             return
         wires = {f"{dialect.PATH}": name for name, dialect in DIALECTS.items()}
         if method != "POST" or path not in wires:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import logging
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -186,6 +189,32 @@ def test_a_refusal_is_told_in_the_words_of_the_service_without_the_key(way, trou
     assert sent == CANARY
 
 
+def test_no_key_is_logged(way, caplog):
+    caplog.set_level(logging.DEBUG)
+    with TalkServer([SAID], [None, "unauthorized_401", "cut"]) as server:
+        for _ in range(3):
+            ask(way, server)
+    assert caplog.records
+    assert CANARY[:12] not in caplog.text
+
+
+def test_the_environment_leads_no_call_elsewhere(way, monkeypatch):
+    for variable in ("HTTP_PROXY", "ALL_PROXY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    if way[0] == "litellm":  # its connections are its own
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with TalkServer([SAID]) as server:
+        assert ask(way, server).text == SAID.text
+
+
+def test_text_that_cannot_be_sent_is_rejected(way):
+    with TalkServer([SAID]) as server:
+        failed = ask(way, server, Request((Message("user", "half a \ud83d pair"),), 100))
+    if server.heard:  # written in ASCII, it goes through
+        return
+    assert (failed.fault, failed.maybe_billed) == ("rejected", False)
+
+
 def test_a_server_of_ones_own_is_asked_without_a_key(way):
     with TalkServer([SAID]) as server:
         assert ask(way, server, keys=Keys()).text == SAID.text
@@ -246,6 +275,50 @@ def test_many_calls_are_under_way_at_once(way):
         replies = asyncio.run(crowd(server))
     assert [reply.text for reply in replies] == [SAID.text] * (n_calls + 1)
     assert server.most_talking == n_calls
+
+
+# Tells what is looked up or connected to, while a model is loaded and asked.
+WATCH = """
+import asyncio, sys
+def watch(event, details):
+    if event == "socket.getaddrinfo":
+        print("asks for", details[0])
+    if event == "socket.connect" and isinstance(details[1], tuple):
+        print("connects to", details[1][0])
+sys.addaudithook(watch)
+from evolve.messages import FailedCall, Message, Request
+from evolve.models.keys import Keys
+from evolve.models.names import model_named
+name, api, stream = sys.argv[1:]
+model = model_named(name, keys=Keys(), api=api or None, stream=stream == "stream")
+async def ask():
+    print((await model.complete(Request((Message("user", "Hm?"),), 100), 60)).text)
+    await model.close()
+asyncio.run(ask())
+"""
+
+
+@pytest.mark.parametrize(
+    "way",
+    [("chat", False), ("messages", True), pytest.param(("litellm", False), marks=needs_litellm)],
+    ids=["openai", "anthropic", "litellm"],
+)
+def test_nothing_is_told_to_anybody_else(way, tmp_path):
+    name, api = WIRES[way[0]]
+    (tmp_path / ".env").write_text(f"OPENAI_API_KEY={CANARY}\nHOSTED_VLLM_API_KEY={CANARY}\n")
+    with TalkServer(["Hello."]) as server:
+        told = subprocess.run(
+            [sys.executable, "-c", WATCH, name.format(url=server.url), api or "",
+             "stream" if way[1] else ""],
+            capture_output=True, text=True, timeout=PATIENCE_S, cwd=tmp_path,
+        )  # fmt: skip
+    assert told.stderr == ""
+    assert set(told.stdout.splitlines()) <= {
+        "asks for 127.0.0.1", "connects to 127.0.0.1", "Hello.",
+    }  # fmt: skip
+    assert "Hello." in told.stdout
+    # A `.env` where it runs is read by nobody but us.
+    assert CANARY not in str(server.heard)
 
 
 CONVERSATION = Request(

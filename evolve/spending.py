@@ -1,0 +1,108 @@
+"""What the calls of models cost a run, by model and by operator, and what its arms get for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from archive import views
+from archive.records import RunRecord
+from archive.store import Archive
+from archive.views import Calls
+from evolve.config import SearchSettings
+from evolve.credit import Arm, Credit, Terms, mean_chances
+from evolve.recording import REPLAY_OF
+
+Document = dict[str, Any]
+
+# Placements that mean that the grid took a program.
+TAKEN = ("NEW", "IMPROVED")
+NOTHING_SPENT: Document = {"calls": 0, "usd": 0.0, "tokens": 0, "unpriced": 0}
+
+
+def settled_calls(archive: Archive, run: RunRecord) -> list[Calls]:
+    """Count the calls that a run paid for. A replay made none: its answers are copies."""
+    return [] if REPLAY_OF in run.settings else views.calls(archive, run.id)
+
+
+def unsettled_usd(archive: Archive, run: RunRecord, calls: Iterable[Calls]) -> float:
+    """Give the worst case of all calls whose bill nobody knows.
+
+    Those that were cut off are among them, whether the run was opened since or not.
+    """
+    cut_off = run.reserved_usd if archive.writer(run) is None else 0.0
+    return sum(call.usd for call in calls if call.unsettled) + cut_off
+
+
+def by_model(calls: Iterable[Calls], run: RunRecord) -> dict[str, Document]:
+    """Add up per model, those included that were never asked; {} for a run that asks none.
+
+    usd: unsettled calls at their worst included; unpriced: calls that are not in it, since nobody
+    knows their price.
+    """
+    if REPLAY_OF in run.settings:
+        return {}
+    own = {"failed": 0, "usd_unsettled": 0.0}
+    models = {name: {**NOTHING_SPENT, **own} for name in run.settings.get("models", ())}
+    for call in calls:
+        row = models.setdefault(call.model, {**NOTHING_SPENT, **own})
+        _add(row, call)
+        row["failed"] += call.number if call.failed else 0
+        row["usd_unsettled"] += call.usd if call.unsettled else 0.0
+    return models
+
+
+def by_operator(calls: Iterable[Calls]) -> dict[str, Document]:
+    """Add up per operator that asked a model."""
+    operators: dict[str, Document] = {}
+    for call in calls:
+        _add(operators.setdefault(call.operator, {**NOTHING_SPENT}), call)
+    return operators
+
+
+def arms(archive: Archive, run: RunRecord, calls: Iterable[Calls]) -> list[Document]:
+    """Give what each pair of operator and model did and gets; [] where no bandit decides.
+
+    steps: told; taken: of these, by the grid. share: of the steps to come, 0 to 1, all together 1.
+    """
+    if SearchSettings.model_validate(run.settings["search"]).credit != "bandit":
+        return []
+    terms = _terms(run)
+    credit, steps, taken = Credit(), Counter[Arm](), Counter[Arm]()
+    for step in views.credited_steps(archive, run.id):
+        arm, took = (step.operator, step.model), step.placement in TAKEN
+        credit = credit.told(arm, taken=took, usd=step.usd, tokens=step.tokens)
+        steps[arm] += 1
+        taken[arm] += took
+    spent: dict[Arm, Document] = {arm: {**NOTHING_SPENT} for arm in terms}
+    for call in calls:
+        _add(spent.setdefault((call.operator, call.model), {**NOTHING_SPENT}), call)
+    return [
+        {
+            "operator": arm[0],
+            "model": arm[1],
+            "steps": steps[arm],
+            "taken": taken[arm],
+            **spent[arm],
+            "share": float(share),
+        }
+        for arm, share in zip(terms, mean_chances(credit, terms), strict=True)
+    ]
+
+
+def _terms(run: RunRecord) -> dict[Arm, Terms]:
+    # Loads the operators, for which only a run with a bandit waits.
+    from evolve.operators import ALL
+    from evolve.selection import Means, terms_of
+
+    operators = {name: ALL[name] for name in run.settings["operators"]}
+    models: Sequence[str] = run.settings.get("models", ())
+    return terms_of(Means(operators, models), sorted(operators))
+
+
+def _add(row: Document, call: Calls) -> None:
+    row["calls"] += call.number
+    row["usd"] += call.usd
+    row["tokens"] += call.tokens
+    row["unpriced"] += call.unpriced
