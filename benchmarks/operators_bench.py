@@ -126,7 +126,7 @@ async def _tally(
         )
         started = time.perf_counter()
         try:
-            source = await operator.write(desk)
+            source = (await operator.write(desk)).source
         except Unwritten:
             tally.unwritten += 1
             continue

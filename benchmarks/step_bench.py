@@ -14,12 +14,14 @@ import os
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from archive.store import Archive
 from evolve import RunLimits, load_task
 from evolve.build import executor_for, open_run
 from evolve.loop import search
+from evolve.operators.base import Written
 from evolve.work import Worker
 
 TASK = Path(__file__).parent / "empty_task"
@@ -28,7 +30,7 @@ TASK = Path(__file__).parent / "empty_task"
 class Instant:
     """Writes the next number: no syntax, no draft."""
 
-    name, num_parents, share, uses_model = "instant", 1, 1.0, False
+    name, num_parents, share, cost, uses_model, pairing = "instant", 1, 1.0, 1.0, False, "any"
 
     def suits(self, source):
         return True
@@ -37,7 +39,7 @@ class Instant:
         self.numbers = itertools.count(1)
 
     async def write(self, desk):
-        return f"def number(x):\n    return {next(self.numbers)}\n"
+        return Written(f"def number(x):\n    return {next(self.numbers)}\n")
 
 
 class Timed:
@@ -78,6 +80,7 @@ COMMITS = {"written": "commit C", "ran": "commit D", "evaluated": "commit E", "t
 
 async def measure(run, table):
     run.operators = {"instant": Instant()}
+    run.means = replace(run.means, operators=run.operators)
     run.journal = Timed(run.journal, COMMITS, table)
     ends = []
     async with executor_for(run, workers=1) as executor:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 from archive.records import CUT_OFF, Answer
 from evolve.calls import Then
+from evolve.hashing import plain_digest
 from evolve.messages import FailedCall, Price, Reply, Request, ToolCall, Usage
 from evolve.prices import cost, worst_cost, worst_tokens
+
+
+def request_digest(kind: str, request: Mapping[str, Any]) -> str:
+    """Give what identifies an effect. kind: of an `Answer`; request: JSON values."""
+    return plain_digest(kind, json.dumps(dict(request), sort_keys=True))
 
 
 def with_reserve(answer: Answer, request: Request, price: Price | None) -> Answer:

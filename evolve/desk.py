@@ -171,7 +171,7 @@ class JournaledDesk:
     ) -> Answer:
         """Give the answer of the next effect: from the journal, or made and kept now."""
         while (kept := self._kept.get(self._seq)) is not None:
-            if kept.request_digest != _request_digest(kind, request):
+            if kept.request_digest != attempts.request_digest(kind, request):
                 raise self._asks_otherwise()
             self._seq += 1
             if not kept.cut_off:
@@ -191,11 +191,9 @@ class JournaledDesk:
         return await perform()
 
     def _answer(self, kind: str, request: Plain, state: str) -> Answer:
-        return Answer(self._n, self._seq, kind, _request_digest(kind, request), request, state)
-
-
-def _request_digest(kind: str, request: Plain) -> str:
-    return plain_digest(kind, json.dumps(dict(request), sort_keys=True))
+        return Answer(
+            self._n, self._seq, kind, attempts.request_digest(kind, request), request, state
+        )
 
 
 def _silent(model: str, failure: FailedCall) -> str:

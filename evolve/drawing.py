@@ -9,7 +9,6 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 
 Document = Mapping[str, Any]
 

@@ -124,7 +124,7 @@ def _prompt(archive: Archive, run: RunRecord, step: Step) -> list[Document]:
 
 
 def _attempt(answer: Answer) -> Document:
-    """Give one attempt. messages: as they were sent. text: None without a clean answer.
+    """Give one attempt. messages: as they were sent. max_tokens: of the answer. text: None without a clean answer.
 
     reason: why there is none. usd: None where nobody knows.
     """
@@ -135,6 +135,7 @@ def _attempt(answer: Answer) -> Document:
         "state": answer.state,
         "model": answer.request["model"],
         "messages": answer.request["messages"],
+        "max_tokens": answer.request["max_tokens"],
         "text": response.get("text"),
         "calls": response.get("calls", []),
         "fault": response.get("fault"),

@@ -61,10 +61,11 @@ def lineage_view(line: Sequence[Document]) -> RenderableType:
     rows: list[Text] = []
     for before, entry in zip((None, *line[:-1]), line, strict=True):
         if before is not None:
-            rows += [_change(entry), *_idea(entry)]
+            rows.append(_change(entry))
             if len(entry["parents"]) > 1:
                 others = ", ".join(f"step {n}" for n in entry["parents"][1:])
                 rows.append(Text(f"│   with {others}", style="dim"))
+            rows += _idea(entry)
         text = Text("└ " if entry is line[-1] else "├ ") if before else Text("● ")
         text.append((entry["program"] or "no program")[:ID_LETTERS], style="bold")
         text.append(f"  {number(entry['fitness'])}", style="cyan")
@@ -84,7 +85,8 @@ def prompt_view(program: Document) -> RenderableType:
     parts = [Text(f"program {program['program']}, written by {made}")]
     told: Sequence[Document] = ()
     for place, attempt in enumerate(program["prompt"], start=1):
-        parts += [Text(), _heading(f"call {place} of {len(program['prompt'])}, {attempt['model']}")]
+        heading = f"call {place} of {len(program['prompt'])}, {attempt['model']}"
+        parts += [Text(), _heading(f"{heading}, at most {attempt['max_tokens']:,} tokens")]
         pairs = zip(told, attempt["messages"], strict=False)
         again = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
         if again:

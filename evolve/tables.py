@@ -189,7 +189,7 @@ def _models_table(models: Mapping[str, Document]) -> RenderableType:
 def _arms_table(arms: Sequence[Document]) -> RenderableType:
     table = new_table("arm", "model", ">steps", ">took a place", ">dollars", ">share")
     for arm in arms:
-        usd = dollars(arm["usd"], arm["unpriced"]) if arm["model"] else NO_VALUE
+        usd, _ = _costs(arm)
         table.add_row(
             arm["operator"],
             arm["model"] or NO_VALUE,
@@ -198,11 +198,13 @@ def _arms_table(arms: Sequence[Document]) -> RenderableType:
             usd,
             f"{arm['share']:.1%}",
         )
-    return Group(table, Text("share: of the next steps, by what each arm gives for its cost", "dim"))
+    return Group(
+        table, Text("share: of the next steps, by what each arm gives for its cost", "dim")
+    )
 
 
 def _costs(row: Document) -> tuple[str, str]:
-    """Write dollars and tokens; dashes for what asks no model."""
+    """Write dollars and tokens; dashes where no model was asked."""
     if not row["calls"]:
         return NO_VALUE, NO_VALUE
     return dollars(row["usd"], row["unpriced"]), f"{row['tokens']:,}"

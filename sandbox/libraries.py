@@ -20,7 +20,7 @@ _LOADER_CACHE = "/etc/ld.so.cache"
 
 
 class Needed(NamedTuple):
-    """readable: files, and folders with all below them. listable: folders whose names are seen."""
+    """readable: files, and folders with all below them. listable: folders to find modules in."""
 
     readable: list[str]
     listable: list[str]
@@ -34,16 +34,27 @@ def needed() -> Needed:
     for path in existing:  # a folder sorts before all below it
         if not any(path.startswith(f"{above}/") for above in outermost):
             outermost.append(path)
-    return Needed(outermost, [path for path in sys.path if Path(path).is_dir()])
+    found_in = [path for path in sys.path if path in _folders() or path in outermost]
+    return Needed(outermost, found_in)
+
+
+def hide_others(found: Needed) -> None:
+    """Let Python find no other modules from now on.
+
+    Modules try for others that they can do without, and expect an ImportError: for one that is
+    found but may not be read they would get a PermissionError.
+    """
+    sys.path[:] = found.listable
+
+
+def _folders() -> tuple[str, str]:
+    """Give the folders of the standard library."""
+    return sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")
 
 
 def _standard() -> Iterator[str]:
-    for name in ("stdlib", "platstdlib"):
-        folder = Path(sysconfig.get_path(name))
-        if folder.is_dir():
-            yield from (
-                entry.path for entry in os.scandir(folder) if entry.name not in _NOT_STANDARD
-            )
+    for folder in filter(os.path.isdir, _folders()):
+        yield from (entry.path for entry in os.scandir(folder) if entry.name not in _NOT_STANDARD)
     yield from (path for path in sys.path if path.endswith(".zip"))
 
 

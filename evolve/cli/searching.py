@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evolve.cli.asking import check_asking, check_spent, models_of
 from evolve.cli.options import (
+    MODEL_OPERATORS,
     OFFLINE_OPERATORS,
     ArchivePlace,
     AsJson,
@@ -14,7 +17,10 @@ from evolve.cli.options import (
     Hours,
     MinLevel,
     RunName,
+    Tokens,
+    Usd,
     Workers,
+    complete_operators,
     complete_task,
     open_archive,
     show_json,
@@ -22,6 +28,7 @@ from evolve.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from evolve.messages import Model
     from evolve.run import Run
 
 DEFAULT_STEPS = 200
@@ -54,9 +61,23 @@ def run(
         str | None,
         typer.Option(
             metavar="A,B",
-            help=f"Operators to use, of {', '.join(OFFLINE_OPERATORS)}. [all that the task offers]",
+            help=f"Operators to use, of {', '.join(OFFLINE_OPERATORS)}; "
+            f"with --model: {', '.join(MODEL_OPERATORS)}. [all that the task offers]",
+            autocompletion=complete_operators,
         ),
     ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="A language model that writes programs; told several times, an ensemble. "
+            "anthropic/NAME, openai/NAME, openai/NAME@URL for a server of one's own, or "
+            "PROVIDER/NAME for what litellm knows. Keys are read from the environment or .env.",
+        ),
+    ] = None,
+    usd: Usd = None,
+    tokens: Tokens = None,
     origin: Annotated[
         str,
         typer.Option(
@@ -79,7 +100,9 @@ def run(
     archive: ArchivePlace = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the task, or search.KEY."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A setting of the task, search.KEY or model.KEY."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -88,6 +111,12 @@ def run(
     Ctrl-C once finishes what is running and ends; `evolve resume` goes on.
 
     Example: evolve run data_selection --steps 400 --rng-seed 1
+
+    With a language model, for 5 dollars at most:
+    evolve run data_selection --model anthropic/claude-sonnet-5 --usd 5
+
+    With one that a server on this machine runs (vLLM, Ollama, llama.cpp):
+    evolve run data_selection --model openai/qwen3-coder@http://127.0.0.1:11434/v1 --steps 400
     """
     from archive.store import Archive
     from evolve.build import open_run
@@ -97,21 +126,25 @@ def run(
 
     loaded = load_task(task, settings or ())
     lowest = wall_level(min_level, loaded.spec.device)
-    if steps is None and evaluations is None and hours is None:
-        steps = DEFAULT_STEPS
-    limits = RunLimits(steps, evaluations, hours)
+    limits = RunLimits(steps=steps, evaluations=evaluations, hours=hours, usd=usd, tokens=tokens)
+    names = model or []
+    chosen = operators.split(",") if operators else None
+    check_asking(names, chosen, limits)
+    # Before there is a run: one without its key could not begin.
+    models = models_of(names, loaded.model)
     with Archive.open(archive_place(archive)) as opened:
         opened_run = open_run(
             loaded,
             archive=opened,
             rng_seed=rng_seed,
-            limits=limits,
+            limits=limits if limits.record() else RunLimits(steps=DEFAULT_STEPS),
             name=name,
-            operators=operators.split(",") if operators else None,
+            operators=chosen,
             initial=initial_programs(loaded, origin, opened),
+            models=names,
             min_level=lowest,
         )
-        _work(opened_run, workers, None, archive, as_json)
+        _work(opened_run, models, workers, None, archive, as_json)
 
 
 def resume(
@@ -124,6 +157,8 @@ def resume(
     ] = None,
     evaluations: Evaluations = None,
     hours: Hours = None,
+    usd: Usd = None,
+    tokens: Tokens = None,
     workers: Workers = None,
     min_level: MinLevel = None,
     replay: Annotated[
@@ -143,32 +178,48 @@ def resume(
     journal, and makes no call. All programs are written, run and graded anew, even where the
     archive knows them. The first step that differs is named, with exit code 1.
 
+    --usd and --tokens bound the whole run: what it spent before counts.
+
     Example: evolve resume data_selection-1 --steps 400, or evolve resume data_selection-1 --replay
     """
     from evolve.build import replay_run, resume_run, task_of
     from evolve.config import RunLimits
     from evolve.errors import UsageError
+    from evolve.recording import REPLAY_OF
 
-    told = RunLimits(steps, evaluations, hours).record()
+    given = RunLimits(steps=steps, evaluations=evaluations, hours=hours, usd=usd, tokens=tokens)
+    told = given.record()
     if replay and told:
         raise UsageError(
             f"--replay does the steps that were told again: leave out --{', --'.join(told)}"
         )
     with open_archive(archive) as opened:
         record = opened.run(run)
-        lowest = wall_level(min_level or record.settings["min_level"], task_of(record).spec.device)
+        task = task_of(record)
+        lowest = wall_level(min_level or record.settings["min_level"], task.spec.device)
         if steps is not None and steps < record.told:
             raise UsageError(f"{record.told} steps are told already: give --steps more than that")
         if replay:
-            _work(replay_run(record, archive=opened), workers, lowest, archive, as_json)
+            _work(replay_run(record, archive=opened), [], workers, lowest, archive, as_json)
             return
+        # A replay asks nobody, whatever its run asked.
+        names = [] if REPLAY_OF in record.settings else record.settings.get("models", [])
+        check_asking(names, None, given)
+        check_spent(record, given)
+        models = models_of(names, task.model)
         # A limit that is not told again stands.
         limits = RunLimits(**{**record.limits, **told}) if told else None
-        _work(resume_run(record, archive=opened, limits=limits), workers, lowest, archive, as_json)
+        resumed = resume_run(record, archive=opened, limits=limits)
+        _work(resumed, models, workers, lowest, archive, as_json)
 
 
 def _work(
-    run: Run, workers: int | None, min_level: str | None, archive: str | None, as_json: bool
+    run: Run,
+    models: Sequence[Model],
+    workers: int | None,
+    min_level: str | None,
+    archive: str | None,
+    as_json: bool,
 ) -> None:
     """Search under a display, then say what came of it and what to do next.
 
@@ -182,17 +233,20 @@ def _work(
     from evolve.errors import WorldError
     from evolve.live import display
     from evolve.replay import Differs, Replay
+    from evolve.tally import CallsUnderWay
     from sandbox import SandboxError
 
     # The document of --json has standard output to itself.
     console = Console(stderr=as_json, highlight=False)
     name, slots = run.record.name, workers or num_cores()
     where = f" --archive {archive}" if archive else ""
+    calls = CallsUnderWay()
     try:
-        with display(run, slots, console) as view:
+        with display(run, slots, console, calls) as view:
             reason = search(
                 run,
                 workers=slots,
+                models=[calls.counted(model) for model in models],
                 min_level=min_level,
                 watch=view.watch,
                 report=view.report,
@@ -240,8 +294,9 @@ def _farewell(run: Run, reason: str, where: str) -> list[str]:
             (f"show {state.best[0].program[:8]}", "the best program"),
             (f"verify {name}", "is it better on the hidden test?"),
         ]
-    more = f"--steps {2 * run.limits.steps}" if run.limits.steps else "--hours 1"
-    hints.append((f"resume {name} {more}", "go on"))
+    limit = run.limits.record()[reason]
+    twice = f"{2 * limit:g}" if isinstance(limit, float) else str(2 * limit)
+    hints.append((f"resume {name} --{reason} {twice}", "go on"))
     width = max(len(command) for command, _ in hints)
     return [
         f"{name}: finished, its limit on {reason} is reached",

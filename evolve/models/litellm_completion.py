@@ -74,6 +74,8 @@ class LiteLLMCompletion:
     async def close(self) -> None:
         """Let its connections go: all that litellm has, which keeps them for all of its models."""
         await self._litellm.close_litellm_async_clients()
+        # Older ones would use what is closed.
+        self._litellm.in_memory_llm_clients_cache.flush_cache()
 
     def _body(self, request: Request) -> Json:
         asked: Json = {

@@ -72,6 +72,7 @@ class Device(Weak):
             devices=DEVICES,
             driven=driven,
         )
+        libraries.hide_others(needed)
         namespaces.drop_capabilities()
         rules.restrict()
 

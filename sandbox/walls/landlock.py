@@ -32,6 +32,7 @@ class Landlock(Weak):
             writable=[folders.outer(scratch)] if limits.file_mb else [],
             devices=DEVICES,
         )
+        libraries.hide_others(needed)
         self._filter = calls(limits)
         process.let_read(False)  # its memory is not for candidates; they inherit this
 

@@ -11,23 +11,24 @@ import pytest
 
 import evolve as package
 from archive.store import Archive
-from evolve.cli.options import OFFLINE_OPERATORS
-from evolve.operators import OFFLINE
+from evolve.cli.options import MODEL_OPERATORS, OFFLINE_OPERATORS, complete_operators
+from evolve.operators import ASKING, OFFLINE
 
 TOY = Path(__file__).resolve().parents[1] / "tasks/toy"
 STATUS_KEYS = {
     "run", "name", "task", "state", "rng_seed", "lookahead", "order", "level", "steps",
     "steps_by_kind", "evaluations", "gradings", "statuses", "near_limits", "duplicates",
     "best_fitness", "num_elites", "coverage", "qd_score", "norm_qd_score", "usd", "tokens", "seconds",
+    "operators", "models", "arms", "usd_unsettled",
 }  # fmt: skip
 STATUSES = {"ok", "duplicate", "invalid", "crashed", "timeout", "over_limit", "unwritten"}
 ELITE_KEYS = {
     "program", "cell", "fitness", "standard_error", "n", "confirmed", "measures", "operator",
-    "model", "step", "parents", "lines",
+    "model", "step", "parents", "lines", "idea",
 }  # fmt: skip
 SHOW_KEYS = {
     "program", "source", "status", "fitness", "scores", "measures", "operator", "model", "step",
-    "parents", "ancestry", "feedback",
+    "parents", "ancestry", "feedback", "idea", "subgroups",
 }  # fmt: skip
 RUN_KEYS = {"run", "name", "task", "state", "steps", "best_fitness", "started", "seconds", "usd"}
 TASK_KEYS = {"task", "path", "family", "seconds_per_evaluation", "published"}
@@ -170,8 +171,16 @@ def test_version_is_that_of_the_package(looking):
 
 def test_help_of_run_names_the_operators_that_there_are(looking):
     assert tuple(OFFLINE) == OFFLINE_OPERATORS
+    assert tuple(ASKING) == MODEL_OPERATORS
     said = " ".join(looking("run", "--help").stdout.split())
     assert ", ".join(OFFLINE) in said
+    assert ", ".join(ASKING) in said
+
+
+def test_names_of_operators_are_completed_behind_each_comma():
+    assert complete_operators("re") == ["recombine", "rewrite", "repair"]
+    assert complete_operators("tune,re")[0] == "tune,recombine"
+    assert "tune,tune" not in complete_operators("tune,")
 
 
 @pytest.mark.slow

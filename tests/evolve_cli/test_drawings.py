@@ -1,5 +1,6 @@
 """Drawings made in this process: what a person reads in 80 columns, without colour."""
 
+import asyncio
 import io
 from types import SimpleNamespace
 
@@ -8,15 +9,19 @@ from rich.console import Console
 
 from archive.records import Evaluation, Kind, Status, Step
 from archive.views import Placed
-from evolve import tables
+from evolve import drawing, program_view, tables
 from evolve.ancestry import diff_stat, unified_diff
 from evolve.config import RunLimits
 from evolve.errors import UsageError
 from evolve.grid import Elite, Grid
 from evolve.heatmap import HeatMap, project, refold
 from evolve.live import LiveDisplay, LogLines
+from evolve.messages import FailedCall, Request
+from evolve.models.scripted import ScriptedModel
+from evolve.selection import Means
 from evolve.spec import Measure
 from evolve.state import State, tell
+from evolve.tally import CallsUnderWay, Tally
 
 X = Measure(name="spread", range=(0.0, 2.0), bins=5)
 Y = Measure(name="lean", range=(-1.0, 1.0), bins=3)
@@ -78,10 +83,10 @@ def test_axes_that_are_not_two_known_measures_are_refused(axes):
 
 def test_subgroups_are_the_parts_of_names_that_instances_share():
     scores = {f"train-0-{pool}-{budget}%": float(pool) for pool in range(3) for budget in (5, 10)}
-    found = tables.subgroups(scores)
-    assert list(found) == [2, 3]
-    assert found[3]["5%"] == [0.0, 1.0, 2.0]
-    assert tables.subgroups({"train-0-1": 0.0, "train-0-2": 1.0}) == {}
+    found = program_view.subgroups(scores)
+    assert list(found) == ["part 3 of name", "part 4 of name"]
+    assert found["part 4 of name"]["5%"] == {"instances": 3, "score": 1.0}
+    assert program_view.subgroups({"train-0-1": 0.0, "train-0-2": 1.0}) == {}
 
 
 def test_elites_with_long_names_stay_in_80_columns_with_whole_ids():
@@ -100,13 +105,15 @@ def test_elites_with_long_names_stay_in_80_columns_with_whole_ids():
 
 def test_a_lineage_shows_gain_and_changed_lines_of_each_step():
     entry = {"program": "a" * 32, "operator": "initial", "parents": [], "fitness": 0.5, "step": 0}
-    entry |= {"name": "trivial", "gain": None, "added": 0, "removed": 0}
+    entry |= {"name": "trivial", "gain": None, "added": 0, "removed": 0, "idea": None}
     child = entry | {"program": "b" * 32, "operator": "recombine", "parents": [0, 7], "step": 9}
     child |= {"name": None, "fitness": 0.75, "gain": 0.25, "added": 3, "removed": 1}
-    assert [line.rstrip() for line in drawn(tables.lineage_view([entry, child]))] == [
+    child |= {"idea": "weigh the first\x1b feature"}
+    assert [line.rstrip() for line in drawn(program_view.lineage_view([entry, child]))] == [
         "● aaaaaaaa  0.5000  step 0  trivial",
         "│   recombine  +0.2500  +3 −1 lines",
         "│   with step 7",
+        "│   weigh the first� feature",
         "└ bbbbbbbb  0.7500  step 9",
     ]
 
@@ -114,14 +121,14 @@ def test_a_lineage_shows_gain_and_changed_lines_of_each_step():
 def test_a_diff_counts_lines_that_look_like_its_own_header():
     diff = unified_diff("x\n-- y\n", "x\n++ z\n", ("a", "b"))
     assert diff_stat(diff) == (1, 1)
-    assert drawn(tables.diff_view([])) == ["the same text"]
+    assert drawn(program_view.diff_view([])) == ["the same text"]
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0s"), (59.6, "1m00s"), (190, "3m10s"), (7500, "2h05m")]
 )
 def test_times_are_written_as_people_read_them(seconds, text):
-    assert tables.clock(seconds) == text
+    assert drawing.clock(seconds) == text
 
 
 class ToyRun:
@@ -129,7 +136,8 @@ class ToyRun:
 
     def __init__(self):
         self.task = SimpleNamespace(name="toy", spec=SimpleNamespace(qd_offset=0.0))
-        self.record = SimpleNamespace(name="toy-1", rng_seed=0)
+        self.record = SimpleNamespace(name="toy-1", rng_seed=0, settings={}, usd=0.0, tokens=0)
+        self.means = Means({})
         self.limits = RunLimits(steps=10)
         self.initial = [("trivial", "")]
         self.state = State(Grid((X, Y)))
@@ -179,3 +187,53 @@ def test_the_live_display_fits_its_terminal(width):
     assert "training proxy nets" not in text
     assert "0.6000" in text
     assert "Ctrl-C again" in text
+
+
+@pytest.mark.parametrize("limits", [RunLimits(usd=5.0, tokens=20_000), RunLimits(steps=10)])
+def test_a_display_tells_what_models_cost_and_how_many_are_asked(limits):
+    run, calls, console = ToyRun(), CallsUnderWay(), Console(file=io.StringIO(), width=120)
+    run.means, run.limits = Means({}, ["anthropic/one"]), limits
+    run.record.usd, run.record.tokens, calls.number = 1.25, 1200, 2
+    spent = "$1.2500, 1,200 tokens, 2 calls in flight"
+    if limits.usd:
+        spent = "$1.2500 of $5, 1,200 of 20,000 tokens, 2 calls in flight"
+    assert spent in "\n".join(drawn(LiveDisplay(run, 2, console, calls).draw()))
+    with LogLines(run, 2, console, calls=calls):
+        pass
+    assert spent in console.file.getvalue()
+
+
+def test_a_display_tells_nothing_of_money_where_no_model_is_paid():
+    run, console = ToyRun(), Console(file=io.StringIO(), width=120)
+    assert "spent" not in "\n".join(drawn(LiveDisplay(run, 2, console).draw()))
+    run.means, run.record.settings = Means({}, ["anthropic/one"]), {"replay_of": "toy-0"}
+    assert "spent" not in "\n".join(drawn(LiveDisplay(run, 2, console).draw()))
+
+
+def test_a_bound_on_dollars_tells_how_much_is_done_and_left():
+    run, moments = ToyRun(), iter(range(0, 10_000, 6))
+    run.means, run.limits = Means({}, ["anthropic/one"]), RunLimits(usd=5.0)
+    tally = Tally(run, clock=lambda: next(moments))
+    for _ in range(2):
+        tally.add(run.tell(0.5))
+    run.record.usd = 1.25
+    assert tally.share == 0.25
+    # Two steps for 1.25 dollars, so six more for the rest, at less than ten a minute.
+    assert tally.seconds_left > 36
+
+
+def test_calls_are_counted_while_they_are_under_way_however_they_end():
+    calls, seen = CallsUnderWay(), []
+
+    def answer(request):
+        seen.append(calls.number)
+        if len(seen) > 1:
+            raise FailedCall("empty", "nothing")
+        return "text"
+
+    model = calls.counted(ScriptedModel(answer, name="scripted/one"))
+    assert model.name == "scripted/one"
+    asyncio.run(model.complete(Request((), 16), 1.0))
+    with pytest.raises(FailedCall):
+        asyncio.run(model.complete(Request((), 16), 1.0))
+    assert (seen, calls.number) == ([1, 1], 0)

@@ -240,7 +240,7 @@ def write(operator: Operator, world: World, rng_seed: int, **desk: Any) -> str:
     rng = np.random.default_rng(rng_seed)
     picked = rng.permutation(len(world.programs))[: max(operator.num_parents, 1)]
     parents = tuple(parent_of(world.programs[i], int(i)) for i in picked)
-    return asyncio.run(operator.write(Desk(world, parents, rng, **desk)))
+    return asyncio.run(operator.write(Desk(world, parents, rng, **desk))).source
 
 
 WORLDS = {

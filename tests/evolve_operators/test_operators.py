@@ -166,7 +166,7 @@ def test_thirty_generations_of_any_edits_stay_small_and_valid(kit: Any, which: s
         picked = [sources[int(rng.integers(len(sources)))] for _ in range(2)]
         parents = tuple(kit.parent_of(source) for source in picked[: operator.num_parents])
         try:
-            child = asyncio.run(operator.write(kit.Desk(world, parents, rng)))
+            child = asyncio.run(operator.write(kit.Desk(world, parents, rng))).source
         except Unwritten:
             continue
         screen(child, world.task)

@@ -53,6 +53,14 @@ def test_a_part_of_a_preloaded_package_can_be_imported_later(level):
     assert (outcome.status, outcome.value) == ("ok", [1.0, 0.5]), outcome
 
 
+def test_a_module_that_was_not_preloaded_is_not_there(level):
+    if level == "weak":
+        pytest.skip("all of this Python can be read at level weak")
+    source = "def main():\n    try: import pytest\n    except ImportError: return 'none'"
+    with Sandbox.open(level=level, inputs=INPUTS, limits=LIMITS) as box:
+        assert box.run(Job(source, "main", "none")).value == "none"
+
+
 def test_torch_trains_from_the_first_candidate_on_and_prints_nothing(level):
     with Sandbox.open(level=level, preload=("torch",), inputs=INPUTS, limits=LIMITS) as box:
         for _ in range(2):
