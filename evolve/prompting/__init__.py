@@ -1,6 +1,6 @@
 """What is said to a language model: the first question of a step, and what follows on an answer."""
 
-from evolve.prompting.again import cut_off, duplicate, refused
+from evolve.prompting.again import duplicate, refused
 from evolve.prompting.compose import KINDS, Asked, compose, estimated_tokens
 
-__all__ = ["KINDS", "Asked", "compose", "cut_off", "duplicate", "estimated_tokens", "refused"]
+__all__ = ["KINDS", "Asked", "compose", "duplicate", "estimated_tokens", "refused"]

@@ -30,8 +30,3 @@ def duplicate(
             idea=f" The idea of that step: {one_line(idea)}" if idea else "",
         ),
     )
-
-
-def cut_off() -> Message:
-    """Ask again more briefly, because the answer ran out of tokens."""
-    return Message("user", filled("cut_off"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evolve.prompting import KINDS, compose, cut_off, duplicate, refused
+from evolve.prompting import KINDS, compose, duplicate, refused
 from evolve.view import view
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -59,7 +59,6 @@ def test_what_is_said_when_an_answer_is_of_no_use():
         "refused": refused("line 3: `os` may not be imported; allowed are numpy, math"),
         "duplicate_syntax": duplicate(12, "syntax", -5.8333, "Sort by size."),
         "duplicate_behaviour": duplicate(12, "behaviour", None, None),
-        "cut_off": cut_off(),
     }
     for name, message in messages.items():
         assert message.role == "user"

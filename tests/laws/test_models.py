@@ -6,18 +6,23 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
 
 import pytest
 import server
-from server import TalkServer, drawn
+from server import TalkServer, by_digest, drawn
 
 from archive import queries, views
 from archive.records import Status
 from archive.store import Archive
 from evolve import RunLimits, load_task, open_run, replay_run, resume_run, search
 from evolve import calls as calling
+from evolve.errors import WorldError
+from evolve.messages import FailedCall
 from evolve.models.keys import Keys
 from evolve.models.names import model_named
+from evolve.models.recorded import RecordedModel
+from evolve.models.scripted import ScriptedModel
 
 pytestmark = pytest.mark.slow
 
@@ -185,6 +190,61 @@ def test_a_replay_repeats_a_run_with_a_model_without_a_call(archive, soon):
     assert search(replay_run(archive.run(), archive=archive), workers=2) == "steps"
     assert archive.run().name == "toy-1-replay"
     assert archive.run().usd == 0.0
+
+
+def test_what_was_paid_once_is_said_again_for_nothing(archive, tmp_path):
+    pairs, steps = ["search.order=step"], 40
+    with TalkServer(by_digest(ANSWERS)) as service:
+        ask_the_service(archive, service.url, *pairs, steps=steps)
+    paid = archive.run()
+    (name,) = paid.settings["models"]
+    with Archive.open(tmp_path / "again.db") as another:
+        run = open_run(
+            load_task(TOY, [*QUICK, PRICE, *pairs]),
+            archive=another,
+            limits=RunLimits(steps=steps),
+            operators=ASKING,
+            models=[name],
+        )
+        search(run, workers=1, models=[RecordedModel(archive, paid, name)])
+        assert queries.elites(another, 1) == queries.elites(archive, paid.id)
+        assert another.run().usd == pytest.approx(paid.usd)  # what it would have cost
+
+
+def test_two_models_make_an_ensemble_and_each_has_arms_of_its_own(archive):
+    class Fails(ScriptedModel):
+        async def complete(self, request, timeout_s):
+            raise FailedCall("filtered", "not today")
+
+    luck = random.Random(3)
+    good = ScriptedModel(lambda request: luck.choice(ANSWERS[:59]), name="scripted/good")
+    bad = Fails([], name="scripted/bad")
+    run = open_run(
+        load_task(TOY, QUICK),
+        archive=archive,
+        limits=RunLimits(steps=120),
+        operators=["rewrite", "ideate"],
+        models=[good.name, bad.name],
+    )
+    search(run, workers=2, models=[good, bad])
+    asked = Counter(step.model for step in queries.told_steps(archive, 1) if step.model)
+    assert asked[good.name] > asked[bad.name] > 0
+    failed = [s for s in queries.told_steps(archive, 1) if s.model == bad.name]
+    assert {(s.status, s.reason) for s in failed} == {(Status.UNWRITTEN, "scripted/bad: not today")}
+
+
+def test_a_model_that_refuses_stops_the_run_and_the_step_is_asked_again_later(archive):
+    refusing = TalkServer(luck_of(ANSWERS[:59]), ["unauthorized_401"] * 99)
+    with refusing as service, pytest.raises(WorldError, match=r"refuses to answer: .*401"):
+        ask_the_service(archive, service.url, steps=12)
+    stopped = archive.run()
+    assert stopped.told == len(stopped.settings["initial"])
+    assert stopped.stop_reason == "failed"
+    with TalkServer(luck_of(ANSWERS[:59]), port=int(service.url.rpartition(":")[2])) as service:
+        models = [model_named(stopped.settings["models"][0], keys=Keys())]
+        assert search(resume_run(stopped, archive=archive), models=models) == "steps"
+    statuses = {step.status for step in queries.told_steps(archive, stopped.id)}
+    assert Status.UNWRITTEN not in statuses
 
 
 def test_killed_again_and_again_the_bill_lies_between_what_is_known_and_the_reserves(
