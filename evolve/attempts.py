@@ -29,7 +29,7 @@ def with_reserve(answer: Answer, request: Request, price: Price | None) -> Answe
     )
 
 
-def received(sent: Answer, reply: Reply) -> Answer:
+def received(sent: Answer, reply: Reply, price: Price | None) -> Answer:
     """Settle a call that was answered; where nobody says for how many tokens, at its reserve."""
     response = {
         "text": reply.text,
@@ -38,7 +38,7 @@ def received(sent: Answer, reply: Reply) -> Answer:
         "seconds": round(reply.seconds, 3),
     }
     if reply.usage is None:
-        return _at_reserve(replace(sent, state="received", response=CUT_OFF | response))
+        return _at_reserve(replace(sent, state="received", response=CUT_OFF | response), price)
     settled = replace(sent, state="received", response=response)
     return replace(settled, usd=reply.usd, tokens=reply.usage.total)
 
@@ -47,7 +47,7 @@ def failed(sent: Answer, failure: FailedCall, then: Then, price: Price | None) -
     """Settle a call that failed: at what it was billed, or at its reserve where nobody knows."""
     response = {"fault": failure.fault, "reason": str(failure), "then": then}
     if failure.maybe_billed:
-        return _at_reserve(replace(sent, state="failed", response=CUT_OFF | response))
+        return _at_reserve(replace(sent, state="failed", response=CUT_OFF | response), price)
     usage = failure.usage or Usage(0, 0)
     usd = 0.0 if usage.total == 0 else None if price is None else cost(price, usage)
     return replace(sent, state="failed", response=response, usd=usd, tokens=usage.total)
@@ -66,5 +66,7 @@ def reply_of(answer: Answer) -> Reply:
     )
 
 
-def _at_reserve(answer: Answer) -> Answer:
-    return replace(answer, usd=answer.reserved_usd, tokens=answer.reserved_tokens)
+def _at_reserve(answer: Answer, price: Price | None) -> Answer:
+    """Charge the worst case; without a price the dollars stay unknown."""
+    usd = None if price is None else answer.reserved_usd
+    return replace(answer, usd=usd, tokens=answer.reserved_tokens)

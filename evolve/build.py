@@ -61,6 +61,10 @@ def open_run(
     programs = dict(initial) if initial is not None else task.programs()
     chosen = choose_operators(task, operators, models)
     asking = any(operator.uses_model for operator in chosen.values())
+    if models and not asking:
+        raise UsageError(
+            f"none of the operators {', '.join(chosen)} asks a model: leave out {models[0]}"
+        )
     search = task.search.where_models_write(task.model.concurrency) if asking else task.search
     check_bounds(limits, models if asking else (), task.model)
     record = archive.create_run(
@@ -237,6 +241,12 @@ def check_bounds(limits: RunLimits, models: Sequence[str], settings: ModelSettin
             f"--usd: nobody knows what {unpriced[0]} costs; tell it with `--set model.price=IN,OUT` "
             "(dollars for a million tokens; 0,0 if it is free), or bound the run with --tokens N"
         )
+    prices = [price_of(name, settings.price) for name in models]
+    free = prices and all(
+        price is not None and price.input == price.output == 0 for price in prices
+    )
+    if free and limits.record().keys() == {"usd"}:
+        raise UsageError("--usd: what costs nothing never reaches it; add --steps N or --hours H")
 
 
 def _briefing(task: Task, programs: Mapping[str, str]) -> Briefing:

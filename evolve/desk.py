@@ -147,7 +147,7 @@ class JournaledDesk:
                 if then == "stop":
                     raise WorldError(_silent(model, failure)) from failure
                 return settled
-            return journal.settle(attempts.received(sent, reply))
+            return journal.settle(attempts.received(sent, reply, price))
 
     async def _reserved(self, answer: Answer) -> Answer:
         """Write a call down with its reserve, once there is room for it within the bounds.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -22,6 +23,8 @@ from evolve.tally import CallsUnderWay, Tally
 REFRESHES_PER_SECOND = 4
 # Seconds between two lines of a log that say that the run is alive.
 HEARTBEAT_S = 10.0
+# Where a model of one's own server is: names it no better on a narrow screen.
+ADDRESS = re.compile(r"@https?://.*", re.IGNORECASE)
 # Seconds between two lines of a log on artefacts.
 REPORT_S = 2.0
 
@@ -264,8 +267,11 @@ def _origin(run: Run, n: int) -> str:
     told = run.state.step(n)
     assert told is not None
     parents = " and ".join(str(parent) for parent in told.step.parents)
-    return f"step {n}, {_author(told.step)} of {parents}"
+    return f"step {n}, {_author(run, told.step)} of {parents}"
 
 
-def _author(step: Step) -> str:
-    return f"{step.operator} ({step.model})" if step.model else step.operator
+def _author(run: Run, step: Step) -> str:
+    """Name the operator, and of several models the one that wrote, without its address."""
+    if step.model is None or len(run.means.models) == 1:
+        return step.operator
+    return f"{step.operator} ({ADDRESS.sub('', step.model)})"

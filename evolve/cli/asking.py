@@ -59,7 +59,7 @@ def check_asking(
         )
     for bound in ("usd", "tokens"):
         if not names and limits is not None and getattr(limits, bound) is not None:
-            raise UsageError(f"--{bound}: bounds what models cost, and there is no --model")
+            raise UsageError(f"--{bound}: bounds what models cost, and none is asked (--model)")
 
 
 def check_spent(record: RunRecord, limits: RunLimits) -> None:

@@ -112,11 +112,12 @@ def run(
 
     Example: evolve run data_selection --steps 400 --rng-seed 1
 
-    With a language model, for 5 dollars at most:
-    evolve run data_selection --model anthropic/claude-sonnet-5 --usd 5
+    With a language model, for 5 dollars at most, or with one that a server on this machine runs
+    (vLLM, Ollama, llama.cpp):
 
-    With one that a server on this machine runs (vLLM, Ollama, llama.cpp):
-    evolve run data_selection --model openai/qwen3-coder@http://127.0.0.1:11434/v1 --steps 400
+    \b
+    evolve run data_selection --model anthropic/claude-sonnet-5 --usd 5
+    evolve run data_selection --model openai/qwen3@http://127.0.0.1:11434/v1
     """
     from archive.store import Archive
     from evolve.build import open_run

@@ -144,14 +144,14 @@ class ToyRun:
         self.seconds = 0.0
         self.num_working = 7
 
-    def tell(self, fitness):
+    def tell(self, fitness, model=None):
         n = self.state.told
         found = Evaluation(
             "toy", "world", "train", 0, f"{n:032x}", Status.OK, fitness=fitness, n=4, se=0.01,
             measures={"spread": 0.1, "lean": 0.0},
         )  # fmt: skip
         kind = Kind.SEARCH if n else Kind.INITIAL
-        step = Step(n, n, kind, "tune", parents=(0,) if n else (), program=f"{n:032x}")
+        step = Step(n, n, kind, "tune", model, parents=(0,) if n else (), program=f"{n:032x}")
         verdict = tell(self.state, step, found, nodes=10)
         self.state = verdict.state
         return verdict.step
@@ -201,6 +201,15 @@ def test_a_display_tells_what_models_cost_and_how_many_are_asked(limits):
     with LogLines(run, 2, console, calls=calls):
         pass
     assert spent in console.file.getvalue()
+
+
+def test_a_log_names_the_model_of_a_new_best_where_there_are_several():
+    run, console = ToyRun(), Console(file=io.StringIO(), width=120)
+    run.means = Means({}, ["openai/one@http://127.0.0.1:8000/v1", "anthropic/two"])
+    with LogLines(run, 2, console) as log:
+        log.watch(run.tell(0.5))
+        log.watch(run.tell(0.6, model=run.means.models[0]))
+    assert "step 1, tune (openai/one) of 0" in console.file.getvalue()
 
 
 def test_a_display_tells_nothing_of_money_where_no_model_is_paid():

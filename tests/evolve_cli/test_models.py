@@ -14,6 +14,7 @@ from archive.records import Answer
 from archive.store import Archive
 from evolve import RunLimits, load_task, open_run, replay_run, resume_run, search
 from evolve.credit import mean_chances
+from evolve.documents import status_document
 from evolve.messages import FailedCall, Reply, Usage
 from evolve.models.scripted import ScriptedModel
 from evolve.program_view import prompt_view
@@ -21,7 +22,7 @@ from evolve.selection import terms_of
 
 TOY = Path(__file__).resolve().parents[1] / "tasks/toy"
 QUICK = ("grade_ms=0", "pools=2", "probes=1")
-STEPS = 24
+STEPS = 20
 # A model whose price is told with the run, and one whose price nobody knows.
 PRICED, UNPRICED = "anthropic/priced", "openai/unpriced"
 PRICE = f"model.price={PRICED}=3,15"
@@ -76,7 +77,15 @@ def asked(asked_once, looking, monkeypatch, tmp_path):
     return looking
 
 
-def written_by_model(command):
+@pytest.fixture
+def alone(looking, monkeypatch, tmp_path):
+    """Give the command line in an empty folder, with a key."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    return looking
+
+
+def written_by_model():
     """Give the programs of toy-1 that a model wrote, the ones with most calls first."""
     question = (
         "SELECT s.program FROM steps s JOIN answers a ON a.run = s.run AND a.n = s.n"
@@ -145,8 +154,8 @@ def test_a_run_without_models_shows_nothing_new(looking):
     assert not {"spent", "model", "share", "dollars"} & set(text.split())
 
 
-def test_a_call_that_a_kill_cut_off_is_unsettled_before_and_after_the_run_is_opened(tmp_path):
-    with Archive.open(tmp_path / "evolve.db") as archive:
+def test_a_call_that_a_kill_cut_off_is_unsettled_before_and_after_the_run_is_opened(archive_url):
+    with Archive.open(archive_url) as archive:
         run = open_run(
             load_task(TOY, [*QUICK, PRICE]), archive=archive, models=[PRICED], operators=["rewrite"]
         )
@@ -156,8 +165,6 @@ def test_a_call_that_a_kill_cut_off_is_unsettled_before_and_after_the_run_is_ope
             Answer(search_step.n, 0, "model", "digest", request, "sent", reserved_usd=0.5)
         )
         run.close("interrupted")
-        from evolve.documents import status_document
-
         for cut_off in (0, 1):
             status = status_document(archive, archive.run())
             assert status["usd_unsettled"] == 0.5
@@ -166,7 +173,7 @@ def test_a_call_that_a_kill_cut_off_is_unsettled_before_and_after_the_run_is_ope
 
 
 def test_ideas_are_shown_with_their_programs_and_lines(asked):
-    name = written_by_model(asked)[0]
+    name = written_by_model()[0]
     shown = asked.json("show", name)
     assert shown["idea"].startswith("weigh feature")
     assert shown["ancestry"][-1]["idea"] == shown["idea"] == asked.json("lineage", name)[-1]["idea"]
@@ -179,7 +186,7 @@ def test_ideas_are_shown_with_their_programs_and_lines(asked):
 
 
 def test_scores_are_grouped_as_the_task_groups_them(asked):
-    name = written_by_model(asked)[0]
+    name = written_by_model()[0]
     shown = asked.json("show", name)
     assert shown["subgroups"] == {
         "size": {
@@ -193,13 +200,13 @@ def test_scores_are_grouped_as_the_task_groups_them(asked):
 def test_an_archive_that_does_not_know_the_groups_is_shown_all_the_same(asked):
     with closing(sqlite3.connect("evolve.db")) as connection, connection:
         connection.execute("DELETE FROM blocks")
-    name = written_by_model(asked)[0]
+    name = written_by_model()[0]
     assert asked.json("show", name)["subgroups"] is None
     assert "mean score" not in asked("show", name).stdout
 
 
 def test_the_prompt_shows_every_attempt_with_what_it_cost(asked):
-    name = written_by_model(asked)[0]
+    name = written_by_model()[0]
     attempts = asked.json("show", name, "--prompt")["prompt"]
     assert len(attempts) > 1
     keys = {"seq", "state", "model", "messages", "text", "reason", "usage", "usd", "tokens"}
@@ -218,7 +225,7 @@ def test_the_prompt_shows_every_attempt_with_what_it_cost(asked):
     assert said.count(brief.strip()) == 1
 
 
-def test_a_program_that_no_model_wrote_has_no_prompt(asked, looking):
+def test_a_program_that_no_model_wrote_has_no_prompt(asked):
     with closing(sqlite3.connect("evolve.db")) as connection:
         tuned = "SELECT program FROM steps WHERE operator = 'tune' AND program IS NOT NULL"
         by_tune = connection.execute(tuned).fetchone()[0]
@@ -252,8 +259,8 @@ def test_a_call_that_nobody_knows_of_is_shown_without_an_answer():
         (["--model", "claude"], "say anthropic/NAME"),
         (["--model", "anthropic/claude-sonnet-5"], "set ANTHROPIC_API_KEY"),
         (["--model", "anthropic/claude-sonnet-5", "--operators", "tune"], "none of --operators"),
-        (["--usd", "5"], "there is no --model"),
-        (["--tokens", "500"], "there is no --model"),
+        (["--usd", "5"], "none is asked (--model)"),
+        (["--tokens", "500"], "none is asked (--model)"),
         (["--model", "openai/a@http://127.0.0.1:9/v1", "--usd", "5"], "nobody knows what"),
         (["--operators", "rewrite"], "needs a language model (--model)"),
         (["--model", "openai/a@http://127.0.0.1:9/v1", "--usd", "0"], "a limit is a number above"),
@@ -266,31 +273,31 @@ def test_what_cannot_be_asked_makes_no_run(looking, monkeypatch, arguments, says
     assert len(looking.json("runs")) == 1
 
 
-def test_bounds_of_a_resume_are_more_than_what_was_spent_and_need_a_model(asked, looking):
+def test_bounds_of_a_resume_are_more_than_what_was_spent_and_need_a_model(asked):
     assert "are spent already" in asked("resume", "toy-1", "--usd", "0.001", expect=2).stderr
     assert "tokens are used already" in asked("resume", "toy-1", "--tokens", "7", expect=2).stderr
     said = asked("resume", "toy-1", "--replay", "--usd", "5", expect=2).stderr
     assert "leave out --usd" in said
+    assert "none is asked" in asked("resume", "toy-1-replay", "--usd", "5", expect=2).stderr
 
 
-def test_a_run_asks_a_server_until_its_dollars_are_spent_and_goes_on_with_more(evolve, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+def test_a_run_asks_a_server_until_its_dollars_are_spent_and_goes_on_with_more(alone):
     numbers = iter(range(10_000))
     with TalkServer(lambda heard: program(next(numbers))) as server:
         model = f"openai/stub@{server.url}/v1"
         settings = [*QUICK, "model.price=10,10", "model.max_tokens=500", "model.concurrency=2"]
         pairs = [part for pair in settings for part in ("--set", pair)]
-        ended = evolve(
+        ended = alone(
             "run", TOY, "--model", model, "--operators", "rewrite", "--usd", "0.3", *pairs
         )
-        status = evolve.json("status")
+        status = alone.json("status")
         assert status["stop_reason"] == "usd"
         assert 0 < status["usd"] <= 0.3
         assert "its limit on usd is reached" in ended.stdout
         assert "evolve resume toy-1 --usd 0.6" in ended.stdout
         assert "$0." in ended.stdout
         steps = status["steps"] + 2
-        longer = evolve.json("resume", "--usd", "3", "--steps", steps)
+        longer = alone.json("resume", "--usd", "3", "--steps", steps)
         assert (longer["steps"], longer["stop_reason"]) == (steps, "steps")
         bill = server.bill
     assert longer["tokens"] == bill.input + bill.output
@@ -299,14 +306,13 @@ def test_a_run_asks_a_server_until_its_dollars_are_spent_and_goes_on_with_more(e
     assert KEY not in ended.stdout + ended.stderr
 
 
-def test_a_model_that_refuses_ends_with_1_and_all_is_kept(evolve, monkeypatch):
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+def test_a_model_that_refuses_ends_with_1_and_all_is_kept(alone):
     with TalkServer(faults=lambda heard: "unauthorized_401") as server:
-        failed = evolve(
+        failed = alone(
             "run", TOY, "--model", f"openai/stub@{server.url}/v1", "--steps", 8, "--set",
             "grade_ms=0", expect=1,
         )  # fmt: skip
     assert "refuses to answer" in failed.stderr
     assert "`evolve resume toy-1` goes on" in failed.stderr
     assert KEY not in failed.stdout + failed.stderr
-    assert evolve.json("runs")[0]["state"] == "failed"
+    assert alone.json("runs")[0]["state"] == "failed"
