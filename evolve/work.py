@@ -149,13 +149,17 @@ class Worker:
         return replace(step, status=status, reason=reason)
 
     async def draft(self, priority: int, source: str, observe: str) -> Any:
-        """Give what a draft observed; the same draft is run once."""
+        """Give what a draft observed; the same draft is run once, by the first who asks."""
         key = (source, observe)
-        if key not in self._drafts:
-            drafted = await self._draft(priority, source, observe)
-            if len(self._drafts) >= MAX_DRAFTS:
-                del self._drafts[next(iter(self._drafts))]
-            self._drafts[key] = drafted.value
+        while key not in self._drafts:
+            if (flight := self._flights.get(key)) is not None:
+                await flight.landed.wait()
+                continue
+            with self._holding(*key):
+                drafted = await self._draft(priority, source, observe)
+                if len(self._drafts) >= MAX_DRAFTS:
+                    del self._drafts[next(iter(self._drafts))]
+                self._drafts[key] = drafted.value
         return self._drafts[key]
 
     async def _draft(self, priority: int, source: str, observe: str) -> Drafted:
