@@ -185,11 +185,11 @@ class Journal:
         ran: Mapping[str, Any],
         *,
         outputs_digest: str | None,
-        behaviour: tuple[str, bytes] | None = None,
+        behaviour: tuple[str, bytes | None] | None = None,
     ) -> None:
         """Transaction D: keep what running step n's program gave.
 
-        behaviour: (functional hash, the canonical record that was hashed).
+        behaviour: (functional hash, the canonical record that was hashed; None if it is kept).
         """
 
         def work(connection: Connection) -> None:
@@ -197,7 +197,7 @@ class Journal:
             if behaviour is not None:
                 key, record = behaviour
                 row = {"task": self.run.task, "world": self.run.world, "id": key, "record": record}
-                self._insert_new(connection, behaviours, [row])
+                self._insert_new(connection, behaviours, [row] if record is not None else [])
             values = {"ran": rows.tree(ran), "outputs_digest": outputs_digest, "behaviour": key}
             first = self._is_step(n), steps.c.ran.is_(None)
             connection.execute(update(steps).where(*first).values(values))
@@ -386,7 +386,8 @@ class Journal:
             failed = {
                 "state": "failed",
                 "response": rows.tree(CUT_OFF),
-                "usd": answers.c.reserved_usd,
+                # Nothing reserved: nobody knows a price, or there is none.
+                "usd": func.nullif(answers.c.reserved_usd, 0.0),
                 "tokens": answers.c.reserved_tokens,
             }
             begin = {

@@ -14,11 +14,24 @@ from sqlalchemy import Column, ColumnElement, Executable, func, select, true
 
 from archive import rows, schema
 from archive.errors import Misnamed
-from archive.records import Answer, EliteRow, Evaluation, Kind, Look, ProgramRow, Status, Step
+from archive.records import (
+    CUT_OFF,
+    Answer,
+    EliteRow,
+    Evaluation,
+    Kind,
+    Look,
+    ProgramRow,
+    Status,
+    Step,
+)
 from archive.store import Archive
 
 # Rows per question when all steps of a run are read: memory stays small, questions stay few.
 PAGE = 10_000
+
+# How the response of a call begins whose bill nobody knows; see `records.CUT_OFF`.
+UNSETTLED = json.dumps(CUT_OFF, separators=(",", ":"))[:-1]
 
 # What a person may type of a program's hash; shorter ones fit too many.
 SHORTEST_PREFIX = 4
@@ -178,6 +191,34 @@ def block(archive: Archive, *, task: str, stage: str, block: int) -> list[dict[s
     same = table.task == task, table.stage == stage, table.block == block
     found = _all(archive, select(table.instances).where(*same))
     return json.loads(found[0][0]) if found else None
+
+
+def behaviour_of(archive: Archive, *, task: str, world: str, program: str) -> str | None:
+    """Give the functional hash of a program, from any step of any run that has it."""
+    step, run = schema.steps.c, schema.runs.c
+    question = (
+        select(step.behaviour)
+        .join_from(schema.steps, schema.runs, run.id == step.run)
+        .where(step.program == program, step.behaviour.is_not(None))
+        .where(run.task == task, run.world == world)
+        .limit(1)
+    )
+    found = _all(archive, question)
+    return str(found[0][0]) if found else None
+
+
+def costs(archive: Archive, run: int, n: int) -> list[tuple[float | None, int]]:
+    """Give (dollars, tokens) of the calls of step n whose bills are known, failed ones included."""
+    table = schema.answers.c
+    known = (
+        (table.run == run)
+        & (table.n == n)
+        & (table.kind == "model")
+        & table.state.in_(("received", "failed"))
+        & ~table.response.startswith(UNSETTLED, autoescape=True)
+    )
+    question = select(table.usd, table.tokens).where(known).order_by(table.seq)
+    return [(usd, tokens or 0) for usd, tokens in _all(archive, question)]
 
 
 def behaviour(archive: Archive, *, task: str, world: str, id: str) -> bytes | None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Executable, case, func, select
+from sqlalchemy import ColumnElement, Executable, case, exists, func, select
 
 from archive import rows, schema
-from archive.records import CUT_OFF, EliteRow, Evaluation, Kind, Status
+from archive.queries import UNSETTLED
+from archive.records import EliteRow, Evaluation, Kind, RunRecord, Status
 from archive.store import Archive
-
-# How the response of a call begins whose bill nobody knows; see `records.CUT_OFF`.
-UNSETTLED = json.dumps(CUT_OFF, separators=(",", ":"))[:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +64,25 @@ class CreditedStep:
     placement: str | None
     usd: float | None
     tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class HashedStep:
+    """A told step with the keys under which its program could be recognised.
+
+    served: its evaluation was taken from the archive; ran_here: it has a result of its own.
+    seconds: wall time of that behind the wall, None where nobody measured it.
+    evaluation: the id of its row; known_outputs: an older row has the same outputs.
+    """
+
+    program: str | None
+    behaviour: str | None
+    outputs_digest: str | None
+    evaluation: int | None
+    served: bool
+    seconds: float | None
+    ran_here: bool
+    known_outputs: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +171,57 @@ def ran_facts(archive: Archive, run: int) -> list[Mapping[str, Any]]:
     return [json.loads(ran) for (ran,) in _all(archive, question)]
 
 
+def hashed_steps(archive: Archive, run: int, levels: Collection[str]) -> list[HashedStep]:
+    """Give every told step with its keys, in the order of tells.
+
+    levels: of the wall, that older evaluations with the same outputs must have run behind.
+    """
+    step, own, older = schema.steps.c, schema.evaluations.c, schema.evaluations.alias("older").c
+    block = (older[name] == own[name] for name in ("task", "world", "stage", "block"))
+    same = older.outputs_digest == own.outputs_digest
+    known = exists().where(*block, same, older.level.in_(levels), older.id < own.id)
+    question = (
+        select(
+            *(step.program, step.behaviour, step.outputs_digest, step.evaluation, step.ran),
+            known,
+        )
+        .join_from(schema.steps, schema.evaluations, own.id == step.evaluation, isouter=True)
+        .where(step.run == run, step.told_seq.is_not(None))
+        .order_by(step.told_seq)
+    )
+    return [_hashed(row) for row in _all(archive, question)]
+
+
+def elite_records(archive: Archive, run: RunRecord) -> list[bytes]:
+    """Give the records behind the functional hashes of a run's shown elites, the best first.
+
+    Those that nobody has probed are left out; of one that was served, another run's step knows.
+    """
+    elite, step, behaviour = schema.elites.c, schema.steps.c, schema.behaviours.c
+    question = (
+        select(elite.program, behaviour.record)
+        .join_from(schema.elites, schema.steps, step.program == elite.program)
+        .join(schema.behaviours, behaviour.id == step.behaviour)
+        .where(elite.run == run.id, elite.slot == 0, *_same_world(run))
+        .order_by(elite.fitness.desc(), elite.step)
+    )
+    return list(dict(_all(archive, question)).values())
+
+
+def latest_records(archive: Archive, run: RunRecord, number: int) -> list[bytes]:
+    """Give the records of the last so many told search steps that were probed, the last first."""
+    step, behaviour = schema.steps.c, schema.behaviours.c
+    question = (
+        select(behaviour.record)
+        .join_from(schema.steps, schema.behaviours, behaviour.id == step.behaviour)
+        .where(step.run == run.id, step.kind == Kind.SEARCH.value, *_same_world(run))
+        .where(step.told_seq.is_not(None))
+        .order_by(step.told_seq.desc())
+        .limit(number)
+    )
+    return [record for (record,) in _all(archive, question)]
+
+
 def calls(archive: Archive, run: int) -> list[Calls]:
     """Count the calls of models that a run settled, by operator and model."""
     step, answer = schema.steps.c, schema.answers.c
@@ -210,6 +278,27 @@ def _shown(row: Any) -> ShownElite:
 def _placed(row: Any) -> Placed:
     step, program, fitness, nodes, n, se, measures = row
     return Placed(step, program, fitness, nodes, n, se, json.loads(measures))
+
+
+def _hashed(row: Any) -> HashedStep:
+    program, behaviour, outputs_digest, evaluation, ran, known = row
+    facts = json.loads(ran) if ran else {}
+    served = bool(facts.get("served"))
+    return HashedStep(
+        program,
+        behaviour,
+        outputs_digest,
+        evaluation,
+        served,
+        facts.get("wall_s"),
+        bool(facts) and not served,
+        bool(known),
+    )
+
+
+def _same_world(run: RunRecord) -> Sequence[ColumnElement[bool]]:
+    behaviour = schema.behaviours.c
+    return behaviour.task == run.task, behaviour.world == run.world
 
 
 def _all(archive: Archive, question: Executable) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
@@ -12,6 +13,11 @@ from evolve.calls import Then
 from evolve.hashing import plain_digest
 from evolve.messages import FailedCall, Price, Reply, Request, ToolCall, Usage
 from evolve.prices import cost, worst_cost, worst_tokens
+
+# Characters that no program needs and not every database and prompt can hold: NUL, half a surrogate.
+ODD = re.compile(r"[\x00\ud800-\udfff]")
+# No answer takes more tokens.
+MOST_TOKENS = 10**9
 
 
 def request_digest(kind: str, request: Mapping[str, Any]) -> str:
@@ -31,16 +37,17 @@ def with_reserve(answer: Answer, request: Request, price: Price | None) -> Answe
 
 def received(sent: Answer, reply: Reply, price: Price | None) -> Answer:
     """Settle a call that was answered; where nobody says for how many tokens, at its reserve."""
+    usage = reply.usage if reply.usage and _plausible(reply.usage) else None
     response = {
-        "text": reply.text,
+        "text": ODD.sub("\N{REPLACEMENT CHARACTER}", reply.text),
         "calls": [asdict(call) for call in reply.calls],
-        "usage": None if reply.usage is None else asdict(reply.usage),
+        "usage": None if usage is None else asdict(usage),
         "seconds": round(reply.seconds, 3),
     }
-    if reply.usage is None:
+    if usage is None:
         return _at_reserve(replace(sent, state="received", response=CUT_OFF | response), price)
     settled = replace(sent, state="received", response=response)
-    return replace(settled, usd=reply.usd, tokens=reply.usage.total)
+    return replace(settled, usd=reply.usd, tokens=usage.total)
 
 
 def failed(sent: Answer, failure: FailedCall, then: Then, price: Price | None) -> Answer:
@@ -48,7 +55,7 @@ def failed(sent: Answer, failure: FailedCall, then: Then, price: Price | None) -
     response = {"fault": failure.fault, "reason": str(failure), "then": then}
     if failure.maybe_billed:
         return _at_reserve(replace(sent, state="failed", response=CUT_OFF | response), price)
-    usage = failure.usage or Usage(0, 0)
+    usage = failure.usage if failure.usage and _plausible(failure.usage) else Usage(0, 0)
     usd = 0.0 if usage.total == 0 else None if price is None else cost(price, usage)
     return replace(sent, state="failed", response=response, usd=usd, tokens=usage.total)
 
@@ -64,6 +71,11 @@ def reply_of(answer: Answer) -> Reply:
         usd=answer.usd,
         seconds=response.get("seconds", 0.0),
     )
+
+
+def _plausible(usage: Usage) -> bool:
+    """Refuse figures that no bill can hold: what is not told rightly is charged at its reserve."""
+    return all(0 <= tokens <= MOST_TOKENS for tokens in asdict(usage).values())
 
 
 def _at_reserve(answer: Answer, price: Price | None) -> Answer:

@@ -25,10 +25,12 @@ from evolve.loader import Task, load_task
 from evolve.local import LocalExecutor
 from evolve.loop import Watch
 from evolve.loop import search as search_loop
-from evolve.messages import Model
+from evolve.messages import Model, Request
+from evolve.models.keys import read_keys
+from evolve.models.names import models_for
 from evolve.operators import ASKING, OFFLINE, offered
 from evolve.operators.base import Operator
-from evolve.prices import price_of
+from evolve.prices import parse_prices, price_of, short_names, worst_cost
 from evolve.recording import REPLAY_OF
 from evolve.replay import Replay, ReplayWorker, read_recording
 from evolve.run import Run
@@ -108,8 +110,7 @@ def resume_run(
     task = _unchanged_task(record)
     models = record.settings.get("models", ())
     chosen = choose_operators(task, record.settings["operators"], models)
-    if limits is not None:
-        check_bounds(limits, models, task.model)
+    check_bounds(limits or RunLimits(**record.limits), models, task.model)
     journal = archive.write(record)
     try:
         if limits is not None:
@@ -230,23 +231,53 @@ def choose_operators(
                 why = "needs a language model (--model)"
             raise UsageError(f"--operators {name}: {why}; there are: {', '.join(sorted(known))}")
         chosen[name] = known[name]
+    if chosen and all(operator.pairing == "failed" for operator in chosen.values()):
+        raise UsageError(
+            f"--operators {','.join(chosen)}: mends what others wrote; add one that writes"
+        )
     return chosen
 
 
 def check_bounds(limits: RunLimits, models: Sequence[str], settings: ModelSettings) -> None:
     """Refuse a bound on dollars that could not be kept. Raises: UsageError."""
+    told = parse_prices(settings.price) if settings.price else {}
+    strangers = set(told) - {name for model in models for name in short_names(model)} - {""}
+    if models and strangers:
+        raise UsageError(
+            f"--set model.price: {sorted(strangers)[0]} is none of the models {', '.join(models)}"
+        )
     unpriced = [name for name in models if price_of(name, settings.price) is None]
     if limits.usd is not None and limits.tokens is None and unpriced:
         raise UsageError(
             f"--usd: nobody knows what {unpriced[0]} costs; tell it with `--set model.price=IN,OUT` "
-            "(dollars for a million tokens; 0,0 if it is free), or bound the run with --tokens N"
+            "(dollars for a million tokens; 0,0 if it is free; NAME=IN,OUT;... for several models), "
+            "or bound the run with --tokens N"
         )
+    _check_room(limits, models, settings)
     prices = [price_of(name, settings.price) for name in models]
     free = prices and all(
         price is not None and price.input == price.output == 0 for price in prices
     )
     if free and limits.record().keys() == {"usd"}:
         raise UsageError("--usd: what costs nothing never reaches it; add --steps N or --hours H")
+
+
+def _check_room(limits: RunLimits, models: Sequence[str], settings: ModelSettings) -> None:
+    """Refuse bounds within which no model could answer once. Raises: UsageError."""
+    shortest = Request((), settings.max_tokens)
+    lower = f"or lower model.max_tokens ({settings.max_tokens})"
+    if models and limits.tokens is not None and limits.tokens < settings.max_tokens:
+        raise UsageError(
+            f"--tokens {limits.tokens}: one answer may take {settings.max_tokens}; raise it, {lower}"
+        )
+    prices = [price for name in models if (price := price_of(name, settings.price)) is not None]
+    if limits.usd is None or len(prices) < len(models) or not models:
+        return
+    least = min(worst_cost(price, shortest) for price in prices)
+    if limits.usd < least:
+        raise UsageError(
+            f"--usd {limits.usd:g}: one call may cost ${least:.4f} and more; raise it, {lower}"
+        )
 
 
 def _briefing(task: Task, programs: Mapping[str, str]) -> Briefing:
@@ -278,6 +309,10 @@ def worker_for(run: Run, executor: Executor, calls: Calls | None = None) -> Work
     if isinstance(run, Replay):
         return ReplayWorker(run, executor)
     return Worker(run, executor, calls)
+
+
+# Such models answer what a Python program tells them to.
+SCRIPTED = "scripted"
 
 
 @dataclass
@@ -313,7 +348,7 @@ def search(
     """Search until the run ends, and let it go; give the reason.
 
     workers: slots on this machine, one per core unless told. models: those whose names the run was
-    begun with; they are closed. signals: take over Ctrl-C and
+    begun with; made of their names unless handed in. They are closed. signals: take over Ctrl-C and
     SIGTERM; stopping: told of the first of them. Gives "steps", "evaluations",
     "usd", "tokens", "hours" or "interrupted".
     Raises: WorldError, TaskError, ArchiveError: told steps are kept, the run can be resumed;
@@ -346,13 +381,16 @@ def search(
 
 
 def _calls(run: Run, models: Sequence[Model]) -> Calls | None:
-    """Give what calls a run's models; a replay calls none. Raises: UsageError if one is missing."""
+    """Give what calls a run's models; a replay calls none. Raises: UsageError."""
     if isinstance(run, Replay) or not run.means.models:
         return None
-    missing = set(run.means.models) - {model.name for model in models}
-    if missing:
-        raise UsageError(f"{run.record.name} asks {', '.join(sorted(missing))}: hand it in")
-    return Calls(models, run.model_settings)
+    given = {model.name for model in models}
+    missing = [name for name in run.means.models if name not in given]
+    if any(name.startswith(SCRIPTED) for name in missing):
+        raise UsageError(f"{run.record.name} asks {missing[0]}: hand it in with search(models=...)")
+    return Calls(
+        [*models, *models_for(missing, run.model_settings, read_keys(Path()))], run.model_settings
+    )
 
 
 def num_cores() -> int:

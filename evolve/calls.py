@@ -17,7 +17,7 @@ from typing import Literal
 
 from evolve.config import ModelSettings
 from evolve.lending import Pool
-from evolve.messages import FailedCall, Fault, Model, Price, Reply, Request
+from evolve.messages import FailedCall, Fault, Model, Price, Reply, Request, Usage
 from evolve.prices import cost, price_of, worst_tokens
 
 # What follows a failed attempt: another one, another with more room for the answer, none for this
@@ -26,6 +26,8 @@ Then = Literal["again", "more_room", "give_up", "stop"]
 
 # Faults of the way or of the server: the request may be as good as any.
 TRANSPORT: tuple[Fault, ...] = ("timeout", "connection", "rate_limited", "server")
+# A service that ends an answer so is alive, and answers.
+ANSWERING: tuple[Fault, ...] = ("truncated", "filtered")
 # A request that was too long for one deadline may be in time once more, but not often.
 MAX_TIMEOUTS = 2
 # The wait before a retry is drawn below 1, 2, 4, ... seconds, so that many who failed together do
@@ -35,8 +37,10 @@ MAX_RETRY_AFTER_S = 300.0
 # After so many failed attempts in a row a model is left alone for a while; then one call tries it.
 BREAK_AFTER = 5
 FIRST_BREAK_S, MAX_BREAK_S = 2.0, 60.0
-# Until its answer tells, a call is taken to use a token for so many bytes of its prompt, and this
-# share of what it may say.
+# So many useless answers or rejections in a row, from a service that is not busy, will not pass.
+STOP_AFTER = 15
+# Until its answer tells, a call is taken to use a token for so many bytes of its prompt, and one of
+# so many that it may say.
 BYTES_PER_TOKEN, SAID_SHARE = 4, 8
 
 
@@ -55,14 +59,17 @@ class Calls:
         rng: random.Random | None = None,
     ) -> None:
         self.settings = settings
-        self._lines = {model.name: _Line(model, settings, clock) for model in models}
+        # One model that hangs leaves a place for each of the others.
+        most = max(1, settings.concurrency - len(models) + 1)
+        self._lines = {model.name: _Line(model, settings, clock, most) for model in models}
         self._slots = Pool(range(settings.concurrency))
+        self.in_flight = 0
         self._rng = rng or random.Random()
         self._stopping, self._settled = asyncio.Event(), asyncio.Event()
 
-    def answers(self, model: str) -> int:
-        """Count the answers that a model gave in this sitting."""
-        return self._lines[model].answers
+    def answers(self) -> int:
+        """Count the answers that all models together gave in this sitting."""
+        return sum(line.answers for line in self._lines.values())
 
     def price(self, model: str) -> Price | None:
         """Give a model's price, None where nobody knows it."""
@@ -75,17 +82,18 @@ class Calls:
         priority: the lowest waits shortest. Raises: CallsStopped.
         """
         line = self._lines[model]
-        while True:
-            await self._sleep_until(line.ready)
-            async with self._slots.lent(priority):
-                # Others may have begun, or failed, while this one waited for a place.
-                if self._stopping.is_set():
-                    raise CallsStopped
-                if line.ready() > 0:
-                    continue
-                with line.begun(request):
-                    yield
-                return
+        async with line.places.lent(priority):
+            while True:
+                await self._sleep_until(line.ready)
+                async with self._slots.lent(priority):
+                    # Others may have begun, or failed, while this one waited for a place.
+                    if self._stopping.is_set():
+                        raise CallsStopped
+                    if line.ready() > 0:
+                        continue
+                    with line.begun(request):
+                        yield
+                    return
 
     async def complete(self, model: str, request: Request) -> Reply:
         """Make one attempt, within the deadline; give the answer with what it cost.
@@ -93,29 +101,47 @@ class Calls:
         Raises: FailedCall.
         """
         line = self._lines[model]
+        self.in_flight += 1
         try:
             reply = await line.model.complete(request, self.settings.timeout_s)
         except FailedCall as failed:
             line.failed(failed.fault)
+            line.used(request, failed.usage)
             raise
+        except Exception as error:  # noqa: BLE001 - no form of what comes from outside ends a run
+            line.failed("malformed")
+            # Its text might hold a key.
+            what = f"the answer could not be read ({type(error).__name__})"
+            raise FailedCall("malformed", what, maybe_billed=True) from None
         finally:
+            self.in_flight -= 1
             self._settled.set()
         line.answered()
+        line.used(request, reply.usage)
         if reply.usd is None and reply.usage is not None and line.price is not None:
             return replace(reply, usd=cost(line.price, reply.usage))
         return reply
 
-    def then(self, model: str, faults: Sequence[Fault], answers: int) -> Then:
+    def then(
+        self, model: str, faults: Sequence[Fault], answers: int, *, stopped: bool = False
+    ) -> Then:
         """Decide what follows the last of the attempts at one answer.
 
-        answers: those that the model had given when the first attempt was made.
+        answers: those that there were when the first attempt was made. stopped: whether a sitting
+        ended on this very step before; it shall not end another.
         """
-        line = self._lines[model]
-        if faults[-1] == "rejected":
-            return "give_up" if line.answers else "stop"
-        if faults[-1] in TRANSPORT and line.silent_s > self.settings.patience_s:
+        line, alone = self._lines[model], stopped or self.answers() > answers
+        if faults[-1] == "forbidden":
             return "stop"
-        return next_move(faults, self.settings.retries, alone=line.answers > answers)
+        if faults[-1] in ANSWERING or stopped:
+            return next_move(faults, self.settings.retries, alone=alone)
+        if faults[-1] == "rejected" and not line.answers and len(faults) == 1:
+            return "stop"  # a setting that it does not take, most likely
+        if line.silent_s > self.settings.patience_s and line.failures >= BREAK_AFTER:
+            return "stop"
+        if line.useless >= STOP_AFTER:
+            return "stop"
+        return next_move(faults, self.settings.retries, alone=alone)
 
     async def pause(self, faults: Sequence[Fault], retry_after: float | None) -> None:
         """Wait before the next attempt at an answer. Raises: CallsStopped."""
@@ -125,7 +151,7 @@ class Calls:
         await self._sleep(wait_s)
 
     async def room(self) -> None:
-        """Wait until a call under way is settled, and its reserve is free. Raises: CallsStopped."""
+        """Wait until a call in flight is settled, and its reserve is free. Raises: CallsStopped."""
         self._settled.clear()
         await self._settled.wait()
         if self._stopping.is_set():
@@ -161,16 +187,16 @@ class CallsStopped(Exception):
 def next_move(faults: Sequence[Fault], retries: int, *, alone: bool) -> Then:
     """Decide what follows failed attempts at one answer, by the faults so far.
 
-    alone: whether others get answers from this model meanwhile, so that it is this request that
-    fails; else everybody waits for the model. Truncated, empty and malformed answers are asked for
-    once more, the first two with more room; what a filter stopped is not.
+    alone: whether others get answers meanwhile, so that it is this request or its model that fails;
+    else everybody waits. Truncated, empty and malformed answers are asked for
+    once more, the first two with more room; what a filter or a rejection stopped is not.
     """
     last = faults[-1]
     if last in TRANSPORT:
         spent = sum(fault in TRANSPORT for fault in faults) > retries
         too_long = faults.count("timeout") >= MAX_TIMEOUTS
         return "give_up" if alone and (spent or too_long) else "again"
-    if last == "filtered" or any(fault not in TRANSPORT for fault in faults[:-1]):
+    if last in ("filtered", "rejected") or any(fault not in TRANSPORT for fault in faults[:-1]):
         return "give_up"
     return "again" if last == "malformed" else "more_room"
 
@@ -182,10 +208,12 @@ class _Line:
     model: Model
     settings: ModelSettings
     clock: Callable[[], float]
+    most: int  # places in flight that it may hold
 
     def __post_init__(self) -> None:
         self.price = price_of(self.model.name, self.settings.price)
-        self.answers = self._failures = 0
+        self.answers = self.failures = self.useless = 0
+        self.places = Pool(range(self.most))
         self._silent_since: float | None = None
         self._closed_until = self._next_request = self._next_tokens = 0.0
         self._under_way = 0
@@ -197,7 +225,7 @@ class _Line:
 
     def ready(self) -> float:
         """Give the seconds until a call may begin, 0 or less when it may now."""
-        if self._failures >= BREAK_AFTER and self._under_way:
+        if self.failures >= BREAK_AFTER and self._under_way:
             # One call tries a model that only failed; the others wait for what comes of it.
             return FIRST_WAIT_S
         begin = max(self._closed_until, self._next_request, self._next_tokens)
@@ -210,28 +238,44 @@ class _Line:
         if settings.requests_per_minute is not None:
             self._next_request = max(now, self._next_request) + 60 / settings.requests_per_minute
         if settings.tokens_per_minute is not None:
-            worst = worst_tokens(request)
-            tokens = worst.input / BYTES_PER_TOKEN + worst.output / SAID_SHARE
-            self._next_tokens = (
-                max(now, self._next_tokens) + tokens * 60 / settings.tokens_per_minute
-            )
+            spent_s = _expected(request) * 60 / settings.tokens_per_minute
+            self._next_tokens = max(now, self._next_tokens) + spent_s
         self._under_way += 1
         try:
             yield
         finally:
             self._under_way -= 1
 
+    def used(self, request: Request, usage: Usage | None) -> None:
+        """Put what a call really used in the place of what it was taken to use."""
+        if self.settings.tokens_per_minute is not None and usage is not None:
+            more = usage.total - _expected(request)
+            self._next_tokens += more * 60 / self.settings.tokens_per_minute
+
     def answered(self) -> None:
-        self.answers, self._failures, self._silent_since = self.answers + 1, 0, None
+        self.answers += 1
+        self._revive()
+
+    def _revive(self) -> None:
+        self.failures = self.useless = 0
+        self._silent_since = None
 
     def failed(self, fault: Fault) -> None:
         """Take note of a failed attempt; what a filter or a limit of tokens ended is an answer."""
-        if fault not in TRANSPORT:
+        if fault in ANSWERING:
+            self._revive()
             return
-        self._failures += 1
+        self.failures += 1
+        self.useless += fault not in TRANSPORT
         if self._silent_since is None:
             self._silent_since = self.clock()
-        breaks = self._failures - BREAK_AFTER
+        breaks = self.failures - BREAK_AFTER
         if breaks >= 0:
             break_s = min(FIRST_BREAK_S * 2 ** min(breaks, 10), MAX_BREAK_S)
             self._closed_until = self.clock() + break_s
+
+
+def _expected(request: Request) -> float:
+    """Give the tokens that a call is taken to use until its answer tells."""
+    worst = worst_tokens(request)
+    return worst.input / BYTES_PER_TOKEN + worst.output / SAID_SHARE

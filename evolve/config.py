@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from evolve.errors import UsageError
 from evolve.grid import DEFAULT_DEPTH
@@ -83,6 +83,15 @@ class ModelSettings(BaseModel):
     price: str | None = None
     api: Literal["chat", "responses"] | None = None
     stream: bool | None = None
+
+    @model_validator(mode="after")
+    def _room_to_answer(self) -> ModelSettings:
+        if self.thinking is not None and self.thinking >= self.max_tokens:
+            raise ValueError(
+                f"model.thinking {self.thinking} leaves no room for an answer: it is a part of "
+                f"model.max_tokens, {self.max_tokens}"
+            )
+        return self
 
 
 SECTIONS: dict[str, type[BaseModel]] = {SEARCH: SearchSettings, MODEL: ModelSettings}
@@ -159,6 +168,8 @@ def _checked(section: str, form: type[Form], values: Mapping[str, str]) -> Form:
     except ValidationError as error:
         first = mistakes(error, {"": form})[0]
         # Settings come as text from the command line: told as it was typed.
+        if not first.key:  # of several settings together
+            raise UsageError(f"--set: {first.fault}") from error
         written = f"={values[first.key]}" if first.key in values else ""
         raise UsageError(f"--set {section}.{first.key}{written}: {first.fault}") from error
 

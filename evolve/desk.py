@@ -96,7 +96,7 @@ class JournaledDesk:
 
     async def ask(self, request: Request) -> Reply:
         faults: list[Fault] = []
-        answers = self._calls.answers(self._model) if self._calls and self._model else 0
+        answers = self._calls.answers() if self._calls else 0
         while True:
             plain = {"model": self._model, **request.plain()}
             attempt = partial(self._attempt, plain, request, faults, answers)
@@ -137,11 +137,12 @@ class JournaledDesk:
             await calls.pause(faults, self._retry_after)
         async with calls.turn(model, self._n, request):
             answer = self._answer("model", plain, state="sent")
-            sent = await self._reserved(attempts.with_reserve(answer, request, price))
+            sent = await self._reserved(attempts.with_reserve(answer, request, price), request)
             try:
                 reply = await calls.complete(model, request)
             except FailedCall as failure:
-                then = calls.then(model, [*faults, failure.fault], answers)
+                stopped = any(_stopped_on(answer) for answer in self._kept.values())
+                then = calls.then(model, [*faults, failure.fault], answers, stopped=stopped)
                 settled = journal.settle(attempts.failed(sent, failure, then, price))
                 self._retry_after = failure.retry_after
                 if then == "stop":
@@ -149,10 +150,10 @@ class JournaledDesk:
                 return settled
             return journal.settle(attempts.received(sent, reply, price))
 
-    async def _reserved(self, answer: Answer) -> Answer:
+    async def _reserved(self, answer: Answer, request: Request) -> Answer:
         """Write a call down with its reserve, once there is room for it within the bounds.
 
-        Raises: BoundReached where there never will be.
+        Raises: BoundReached where there never will be; Unwritten where only this call is too dear.
         """
         assert self._calls is not None
         limits = self._run.limits
@@ -162,9 +163,27 @@ class JournaledDesk:
                     answer, usd_bound=limits.usd, tokens_bound=limits.tokens
                 )
             except BoundReached as reached:
-                if not reached.for_now:
+                if not reached.for_now or not self._calls.in_flight:
+                    if self._others_fit(answer, request):
+                        raise Unwritten(f"{reached}; others cost less") from reached
+                    self._run.refused = str(reached)
                     raise
             await self._calls.room()
+
+    def _others_fit(self, answer: Answer, request: Request) -> bool:
+        """Tell whether another model could still be asked this, or this one for a shorter answer."""
+        assert self._calls is not None
+        limits, spent = self._run.limits, self._run.journal.run
+        shorter = replace(request, max_tokens=min(request.max_tokens, self.settings.max_tokens))
+        for model in self._run.means.models:
+            if model == self._model and shorter == request:
+                continue
+            other = attempts.with_reserve(answer, shorter, self._calls.price(model))
+            fits_usd = limits.usd is None or spent.usd + other.reserved_usd <= limits.usd
+            tokens = spent.tokens + other.reserved_tokens
+            if fits_usd and (limits.tokens is None or tokens <= limits.tokens):
+                return True
+        return False
 
     async def _effect(
         self, kind: str, request: Plain, perform: Callable[[], Awaitable[Answer]]
@@ -197,9 +216,16 @@ class JournaledDesk:
 
 
 def _silent(model: str, failure: FailedCall) -> str:
-    if failure.fault == "rejected":
-        return f"{model} refuses to answer: {failure}"
-    return f"{model} gives nothing but errors; the last: {failure}"
+    if failure.fault in ("rejected", "forbidden"):
+        check = "the key, the name" + (", the URL (most end in /v1)" if "@" in model else "")
+        return f"{model} refuses to answer: {failure}\ncheck {check} and --set model.*"
+    hint = "; does the server run?" if failure.fault == "connection" and "@" in model else ""
+    return f"{model} gives nothing but errors; the last: {failure}{hint}"
+
+
+def _stopped_on(answer: Answer) -> bool:
+    """Whether an earlier sitting ended on this attempt."""
+    return answer.state == "failed" and (answer.response or {}).get("then") == "stop"
 
 
 def _plain(value: Any) -> Any:

@@ -18,8 +18,10 @@ from archive.store import Archive
 from evolve import spending
 from evolve.config import SearchSettings
 from evolve.grid import Elite, Grid, grid_stats
+from evolve.hits import hashing_document
 from evolve.loader import Task
 from evolve.spec import TaskSpec
+from evolve.variety import diversity_document
 
 if TYPE_CHECKING:
     from evolve.recording import Difference
@@ -45,7 +47,7 @@ def runs_document(archive: Archive) -> list[Document]:
             "best_fitness": best.get(run.id),
             "started": run.started,
             "seconds": round(run.seconds, 3),
-            "usd": run.usd,
+            "usd": run.usd + spending.cut_off_usd(archive, run),
         }
         for run in reversed(archive.runs())
     ]
@@ -92,6 +94,8 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
             "syntax": counts.syntax_duplicates,
             "behaviour": counts.behaviour_duplicates,
         },
+        "hashing": hashing_document(archive, run),
+        "diversity": diversity_document(archive, run),
         "operators": _operators(archive, run, calls),
         "models": spending.by_model(calls, run),
         "arms": spending.arms(archive, run, calls),
@@ -101,7 +105,7 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
         "coverage": stats.coverage,
         "qd_score": stats.qd_score,
         "norm_qd_score": stats.norm_qd_score,
-        "usd": run.usd,
+        "usd": run.usd + spending.cut_off_usd(archive, run),
         "usd_unsettled": spending.unsettled_usd(archive, run, calls),
         "tokens": run.tokens,
         "seconds": round(run.seconds, 3),

@@ -38,6 +38,7 @@ OPERATIONS = (
     "compare",
     "audit",
     "samples",
+    "observe",
 )
 # Wall seconds allowed per CPU second: a backstop only, since other load must not judge.
 WALL_PER_CPU = 4.0
@@ -151,9 +152,7 @@ class Grader:
 
     def draft(self, source: str, observe: str) -> dict[str, Any]:
         """Run a draft on the first probe and give one of its variables."""
-        block = self._block(PROBE, 0)
-        outcome = self._run_one(source, block.instances[0], observe)
-        return {"status": outcome.status, "reason": outcome.reason, "value": outcome.value}
+        return self._observed(source, self._block(PROBE, 0).instances[0], observe)
 
     def probe(self, source: str) -> dict[str, Any]:
         """Run a program on the probes; failures are behaviour too, but not those of the clock.
@@ -279,6 +278,15 @@ class Grader:
             )
         return rows
 
+    def observe(self, source: str, observe: str) -> list[dict[str, Any]]:
+        """Run a draft on all probes, to the first time-out, and give one of its variables."""
+        rows: list[dict[str, Any]] = []
+        for instance in self._block(PROBE, 0).instances:
+            rows.append(self._observed(source, instance, observe))
+            if rows[-1]["status"] in UNSOUND:
+                break
+        return rows
+
     # --- instances ---
 
     def _block(self, stage: str, number: int) -> _Block:
@@ -318,6 +326,10 @@ class Grader:
         if isinstance(outcome.value, Invalid):
             return replace(outcome, status="invalid", reason=str(outcome.value), value=None)
         return outcome
+
+    def _observed(self, source: str, instance: Instance, observe: str) -> dict[str, Any]:
+        outcome = self._run_one(source, instance, observe)
+        return {"status": outcome.status, "reason": outcome.reason, "value": outcome.value}
 
     def _digest(
         self, block: _Block, outputs: list[Any]

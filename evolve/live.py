@@ -174,7 +174,7 @@ def heartbeat(tally: Tally) -> str:
 
 def stopping_note(run: Run, workers: int) -> str:
     """Say what the first Ctrl-C does."""
-    running = min(run.num_working, workers)
+    running = run.num_working if run.means.models else min(run.num_working, workers)
     return f"stopping: finishing {running} running ... (Ctrl-C again to stop now)"
 
 

@@ -191,6 +191,11 @@ class LocalSlot:
         """Give the probes with what a program answers to them."""
         return list(await self._retried("samples", {"source": source}))
 
+    async def observe(self, source: str, observe: str) -> list[Drafted]:
+        """Run a draft on all probes, to the first time-out, and read its variable `observe`."""
+        rows = await self._retried("observe", {"source": source, "observe": observe})
+        return [Drafted(**row) for row in rows]
+
     async def _retried(self, op: str, arguments: Mapping[str, Any]) -> Any:
         """Call, with a fresh grader if this one is lost; what it computes is pure."""
         for retry in range(MAX_RETRIES + 1):

@@ -30,16 +30,20 @@ async def search(run: Run, worker: Worker, stop: asyncio.Event, watch: Watch) ->
     working: set[asyncio.Task[None]] = set()
     stopped = asyncio.create_task(stop.wait())
     try:
-        while not (run.over or stop.is_set() or run.out_of_time or worker.bound):
-            while (assignment := run.ask()) is not None:
+        while not (run.over or stop.is_set() or run.out_of_time):
+            while not worker.bound and (assignment := run.ask()) is not None:
                 working.add(asyncio.create_task(worker.work(assignment)))
             if not working:
+                if worker.bound:
+                    break
                 run.raise_barren()
-            await asyncio.wait({*working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                {*working, stopped}, timeout=run.seconds_left, return_when=asyncio.FIRST_COMPLETED
+            )
             working = _take_finished(run, working, watch)
-        if not run.over:
+        if not run.over or worker.calls_in_flight:
             worker.stop()
-            await _finish_running(run, worker, working, stop, watch)
+            await _finish_running(run, working, watch)
     finally:
         await _cancel({*working, stopped})
     return run.over or ("interrupted" if stop.is_set() else worker.bound or "hours")
@@ -57,18 +61,8 @@ def _take_finished(
     return {task for task in working if not task.done()}
 
 
-async def _finish_running(
-    run: Run, worker: Worker, working: set[asyncio.Task[None]], stop: asyncio.Event, watch: Watch
-) -> None:
-    if (
-        working and worker.bound
-    ):  # calls under way are paid for: they may end, unless we are stopped
-        ended, stopped = (
-            asyncio.create_task(asyncio.wait(working)),
-            asyncio.create_task(stop.wait()),
-        )
-        await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        await _cancel({ended, stopped})
+async def _finish_running(run: Run, working: set[asyncio.Task[None]], watch: Watch) -> None:
+    """Let what runs come to its end, for a while: a call that is cut off is paid for nothing."""
     if working:
         await asyncio.wait(working, timeout=GRACE_SECONDS)
     _take_finished(run, working, watch)

@@ -13,7 +13,8 @@ Fault = Literal[
     "connection",  # refused, reset, or closed before the answer was whole
     "rate_limited",  # HTTP 429
     "server",  # HTTP 408, 409, 5xx, 529
-    "rejected",  # HTTP 400, 401, 403, 404, 413, 422: asking again will not help
+    "rejected",  # HTTP 400, 413, 422: this request, and asking it again will not help
+    "forbidden",  # HTTP 401, 402, 403, 404, or no money left: any request to this model
     "truncated",  # the model ran out of its tokens
     "filtered",  # the provider's filter, or the model's own refusal
     "empty",  # a finished answer without text or tool calls

@@ -32,9 +32,16 @@ def price_of(model: str, told: str | None = None) -> Price | None:
     told: the setting `model.price`, which goes before the table. Raises: UsageError.
     """
     own = parse_prices(told) if told else {}
-    if (price := own.get(model) or own.get("")) is not None:
-        return price
+    for name in (*short_names(model), ""):
+        if name in own:
+            return own[name]
     return _table().get(model) or _table().get(VERSION.sub("", model))
+
+
+def short_names(model: str) -> tuple[str, str, str]:
+    """Give the names by which `model.price` may speak of a model: whole, without URL, the last part."""
+    name = model.split("@http")[0]
+    return model, name, name.partition("/")[2]
 
 
 def parse_prices(told: str) -> dict[str, Price]:
@@ -59,7 +66,8 @@ def _price(values: list[float]) -> Price:
 
 def cost(price: Price, usage: Usage) -> float:
     """Give the dollars of an answer."""
-    plain = usage.input - usage.cached - usage.written
+    # Servers count differently; nothing that they say makes an answer cost less than nothing.
+    plain = max(0, usage.input - usage.cached - usage.written)
     cached = price.input if price.cached is None else price.cached
     written = price.input if price.written is None else price.written
     tokens = plain * price.input + usage.cached * cached + usage.written * written
@@ -68,7 +76,7 @@ def cost(price: Price, usage: Usage) -> float:
 
 def worst_tokens(request: Request) -> Usage:
     """Give more tokens than any answer to a request can take: its bytes, and all it may say."""
-    said = json.dumps(request.plain(), ensure_ascii=False).encode()
+    said = json.dumps(request.plain(), ensure_ascii=False).encode("utf-8", "surrogatepass")
     tokens = len(said) + TOKENS_PER_MESSAGE * len(request.messages)
     return Usage(tokens + (TOKENS_OF_TOOLS if request.tools else 0), request.max_tokens)
 

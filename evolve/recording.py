@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -24,11 +24,13 @@ class Recording:
     """The first told steps of a run.
 
     steps: by number, in the order of tells. evaluations: those the steps point at, by id.
+    untold: steps that were asked and are not among these.
     """
 
     run: RunRecord
     steps: Mapping[int, Step]
     evaluations: Mapping[int, Evaluation]
+    untold: Sequence[Step] = ()
 
     def evaluation(self, n: int) -> Evaluation | None:
         """Give the evaluation that step n points at, if any."""

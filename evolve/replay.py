@@ -19,7 +19,7 @@ from archive.rows import rounded
 from archive.store import Archive
 from evolve.desk import JournaledDesk
 from evolve.errors import EvolveError, Unwritten
-from evolve.executor import Executor, Ran
+from evolve.executor import Executor, Probed, Ran
 from evolve.loader import Task
 from evolve.operators.base import Operator
 from evolve.recording import Difference, Recording, difference
@@ -53,6 +53,7 @@ class Replay(Run):
     ) -> None:
         self.recording = recording
         self._order = tuple(recording.steps)
+        self.absent = recording.untold
         super().__init__(task, archive, journal, operators)
 
     def raise_barren(self) -> NoReturn:
@@ -90,6 +91,14 @@ class ReplayWorker(Worker):
     def _desk(self, assignment: Assignment) -> JournaledDesk:
         return ReplayDesk(self.run, assignment, self._recording)
 
+    def _behaviour_of(self, step: Step, task: str, world: str) -> str | None:
+        return self._recording.steps[step.n].behaviour
+
+    def _kept_behaviour(self, step: Step, probed: Probed) -> tuple[str, bytes | None] | None:
+        """Take the functional hash as recorded: a slow clock may have left it out then, or now."""
+        behaviour = self._recording.steps[step.n].behaviour
+        return None if behaviour is None else (behaviour, None)
+
     def _facts(self, step: Step, ran: Ran) -> Mapping[str, Any]:
         """Take times and memory as they were recorded: a later prompt may have told them."""
         recorded = self._recording.steps[step.n].ran
@@ -103,8 +112,9 @@ class ReplayWorker(Worker):
         if by_machine and recorded.program == step.program and step.ran is None:
             # Another machine, or a busier one, may judge otherwise: that would prove nothing.
             assert recorded.ran is not None
-            self.run.journal.ran(step.n, recorded.ran, outputs_digest=None)
-            return replace(step, ran=recorded.ran), None
+            behaviour = None if recorded.behaviour is None else (recorded.behaviour, None)
+            self.run.journal.ran(step.n, recorded.ran, outputs_digest=None, behaviour=behaviour)
+            return replace(step, ran=recorded.ran, behaviour=recorded.behaviour), None
         return await super()._evaluate(step)
 
     def _find_program(self, program: str) -> Evaluation | None:
@@ -157,7 +167,10 @@ class NothingRuns:
 def read_recording(archive: Archive, run: RunRecord, steps: int) -> Recording:
     """Read the first so many told steps of a run."""
     told = islice(queries.told_steps(archive, run.id), steps)
-    return Recording(run, {step.n: step for step in told}, queries.evaluations(archive, run.id))
+    recorded = {step.n: step for step in told}
+    others = (step for step in queries.steps(archive, run.id) if step.n not in recorded)
+    evaluations = queries.evaluations(archive, run.id)
+    return Recording(run, recorded, evaluations, tuple(others))
 
 
 def _as_a_row_has_it(evaluation: Evaluation) -> Evaluation:

@@ -68,6 +68,11 @@ class Run:
     the same step.
     """
 
+    # What a bound on calls refused, told when the run ends.
+    refused: str | None = None
+    # Of a replay: steps that its recording asked and did not tell. They were company then.
+    absent: Sequence[Step] = ()
+
     def __init__(
         self,
         task: Task,
@@ -121,7 +126,12 @@ class Run:
 
     @property
     def out_of_time(self) -> bool:
-        return self.limits.hours is not None and self.seconds >= self.limits.hours * 3600
+        return self.seconds_left is not None and self.seconds_left <= 0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the limit on hours; None where there is none."""
+        return None if self.limits.hours is None else self.limits.hours * 3600 - self.seconds
 
     @property
     def is_described(self) -> bool:
@@ -145,7 +155,7 @@ class Run:
     def ask(self) -> Assignment | None:
         """Hand out the lowest step that waits; None when none does (tell first, or `over`)."""
         waiting = [n for n in self._open if n not in self._handed_out]
-        if not waiting or self.over:
+        if not waiting or self.over or self._enough:
             return None
         step = self._open[min(waiting)]
         self._handed_out.add(step.n)
@@ -207,6 +217,12 @@ class Run:
             self.journal.finish(stop_reason, self.seconds)
         finally:
             self.journal.close()
+
+    @property
+    def _enough(self) -> bool:
+        """Whether the steps at work already reach the limit: more could never be told."""
+        limit = self.limits.steps
+        return limit is not None and self.state.told + len(self._handed_out) >= limit
 
     # --- telling ---
 
@@ -285,7 +301,9 @@ class Run:
         company = Counter(step.parents[0] for step in others if step.parents)
         steps: list[Step] = []
         for n in self._due(state.told):
-            step = known.get(n) or self._ask(state, n, company)
+            absent = (s for s in self.absent if (s.asked_after, s.n) < (state.told, n))
+            strangers = Counter(step.parents[0] for step in absent if step.parents)
+            step = known.get(n) or self._ask(state, n, company + strangers)
             if step is None:
                 continue
             company.update(step.parents[:1])

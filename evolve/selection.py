@@ -8,11 +8,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from archive.records import Status
 from evolve.credit import Arm, Terms, chances
 from evolve.grid import Elite
 from evolve.operators.base import Operator
-from evolve.state import NUM_BEST, State, Told
+from evolve.state import FAILED, NUM_BEST, State, Told
 from evolve.statistics import Grouping
 
 # In 1,119 measured children of a prototype on data selection, the chance of a new best fell from
@@ -26,12 +25,12 @@ SIGMOID_SLOPE = 10.0
 WEIGHT_FLOOR = 0.05
 # A diff pays on parents of this part of the elites, by fitness.
 STRONG_SHARE = 1 / 3
+MOST_STRONG = 100
 # Partners of a crossover: so many that lack least together with the first, all alike.
 NUM_PARTNERS = 3
 # Programs that failed are worth mending while they are among so many last told, and so often.
 RECENT_FAILURES = 60
 MAX_REPAIRS = 2
-FAILED = (Status.INVALID, Status.CRASHED, Status.TIMEOUT, Status.OVER_LIMIT)
 
 # Children in flight, {parent's step: how many}: asked for and not told yet.
 Company = Mapping[int, int]
@@ -83,6 +82,10 @@ def ask(
         return None
     first = POLICIES[means.policy](state, rng, company)
     arms = _arms(state, first, means, company)
+    if not arms:  # none can work on this one: the strong suit all that wait for a better parent
+        strong = _strong(state)
+        first = strong[int(rng.integers(len(strong)))]
+        arms = _arms(state, first, means, company)
     if not arms:
         return None
     shares = np.array([terms.share for terms in arms.values()])
@@ -132,14 +135,13 @@ def _can(operator: Operator, state: State, first: Elite, policy: str, company: C
     if operator.pairing == "any":
         return operator.num_parents <= len(donors(state, policy))
     strong = _strong(state)
-    return first.step in strong and len(strong) >= operator.num_parents
+    return first in strong and len(strong) >= operator.num_parents
 
 
-def _strong(state: State) -> list[int]:
-    """Give the steps of the best third of all elites, two at least, the best first."""
-    ranked = sorted(state.grid.elites(), key=Elite.key)
-    number = max(round(STRONG_SHARE * len(ranked)), 2)
-    return [elite.step for elite in ranked[:number]]
+def _strong(state: State) -> Sequence[Elite]:
+    """Give the best third of all elites, two at least and MOST_STRONG at most, the best first."""
+    number = max(round(STRONG_SHARE * len(state.ranked)), 2)
+    return state.ranked[: min(number, MOST_STRONG)]
 
 
 def _failed(state: State, company: Company) -> list[Told]:
@@ -158,7 +160,7 @@ def _partner(
 ) -> int:
     """Give a strong elite that is good where the first parent is not (M2N2, Abrantes et al. 2025)."""
     own = _strengths(state, first.step, grouping)
-    others = [n for n in _strong(state) if n != first.step]
+    others = [elite.step for elite in _strong(state) if elite.step != first.step]
     together = {n: _best_of_both(own, _strengths(state, n, grouping)) for n in others}
     best = sorted(others, key=lambda n: (-together[n], n))[:NUM_PARTNERS]
     return best[int(rng.integers(len(best)))]

@@ -31,8 +31,13 @@ def unsettled_usd(archive: Archive, run: RunRecord, calls: Iterable[Calls]) -> f
 
     Those that were cut off are among them, whether the run was opened since or not.
     """
-    cut_off = run.reserved_usd if archive.writer(run) is None else 0.0
-    return sum(call.usd for call in calls if call.unsettled) + cut_off
+    return sum(call.usd for call in calls if call.unsettled) + cut_off_usd(archive, run)
+
+
+def cut_off_usd(archive: Archive, run: RunRecord) -> float:
+    """Give the reserves of calls that were cut off since the run was opened last."""
+    # Sums of what was added and taken away again end a hair beside zero.
+    return round(run.reserved_usd, 9) if archive.writer(run) is None else 0.0
 
 
 def by_model(calls: Iterable[Calls], run: RunRecord) -> dict[str, Document]:

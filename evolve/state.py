@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from archive.records import EliteRow, Evaluation, Kind, Status, Step
 from evolve.credit import Credit
@@ -16,6 +17,8 @@ from evolve.grid import Cell, Elite, Grid, Placement
 
 # How many of the best a state keeps at hand, for parents by rank.
 NUM_BEST = 5
+# What became of programs that a model may mend.
+FAILED = (Status.INVALID, Status.CRASHED, Status.TIMEOUT, Status.OVER_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,11 @@ class State:
     best: tuple[Elite, ...] = ()
     initial: tuple[Elite, ...] = ()
     credit: Credit = field(default_factory=Credit)
+
+    @cached_property
+    def ranked(self) -> tuple[Elite, ...]:
+        """All elites, best first; sorted once per state."""
+        return tuple(sorted(self.grid.elites(), key=Elite.key))
 
     def step(self, n: int) -> Told | None:
         """Give a told step by its number, None if it was not told yet in this state."""

@@ -21,6 +21,8 @@ MIN_UNITS = 4
 # The sign must be the same in this share of the subgroups.
 MIN_AGREEMENT = 0.75
 INTERVAL_LEVEL = 0.95
+# Standard errors on each side of a 95 % interval.
+Z_95 = 1.959964
 # Up to so many pairs all sign flips are tried (65,536); above, as many are drawn.
 EXACT_PAIRS = 16
 NUM_FLIPS = 65_536
@@ -169,6 +171,19 @@ def bootstrap_interval(values: np.ndarray, level: float = INTERVAL_LEVEL) -> tup
     tail = 50.0 * (1.0 - level)
     low, high = np.percentile(np.concatenate(means), [tail, 100.0 - tail])
     return float(low), float(high)
+
+
+def wilson_interval(count: int, n: int) -> tuple[float, float]:
+    """Give the 95 % interval of a rate of which `count` of n were seen, n at least 1.
+
+    Source: Wilson 1927, "Probable inference, the law of succession, and statistical inference".
+    """
+    rate, square = count / n, Z_95**2 / n
+    middle = rate + square / 2.0
+    reach = Z_95 * math.sqrt((rate * (1.0 - rate) + square / 4.0) / n)
+    low, high = (middle - reach) / (1.0 + square), (middle + reach) / (1.0 + square)
+    # At the ends one bound is the rate itself but for its last digits.
+    return (0.0 if count == 0 else low), (1.0 if count == n else high)
 
 
 def agreement(differences: Mapping[str, float], subgroups: Mapping[str, Sequence[str]]) -> float:

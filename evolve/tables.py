@@ -140,6 +140,7 @@ def _status_facts(status: Document) -> Iterator[tuple[str, RenderableType]]:
         "evaluations",
         f"{status['evaluations']} different behaviours, {status['gradings']} graded here",
     )
+    yield from _hashing_facts(status["hashing"])
     if status["models"]:
         yield "spent", _spent(status)
     if status["usd_unsettled"]:
@@ -149,6 +150,36 @@ def _status_facts(status: Document) -> Iterator[tuple[str, RenderableType]]:
     yield "grid", f"{status['num_elites']} elites, coverage {status['coverage']:.1%}"
     qd_score = f"{number(status['qd_score'])}, {number(status['norm_qd_score'])} per cell"
     yield "QD score", qd_score
+    yield from _diversity_facts(status["diversity"])
+
+
+def _hashing_facts(hashing: Document) -> Iterator[tuple[str, RenderableType]]:
+    hits, probes = hashing["hits"], hashing["probe_matches"]
+    if any(hits.values()):
+        known = "{syntax} by syntax, {served} served, {behaviour} by outputs"
+        seconds = hashing["seconds_saved"]
+        running = "" if seconds is None else f", {seconds:.1f}s of running"
+        saved = f"{hashing['gradings_saved']} gradings{running}: {known.format(**hits)}"
+        yield "saved", saved
+    if probes["predicted"]:
+        false = f"{probes['false']} of {probes['judged']} were false"
+        if probes["interval"]:
+            low, high = probes["interval"]
+            false += f" ({probes['rate']:.1%}, 95 %: {low:.1%} to {high:.1%})"
+        yield "probe hits", f"{probes['predicted']} by another program; {false}"
+
+
+def _diversity_facts(diversity: Document) -> Iterator[tuple[str, RenderableType]]:
+    elites, recent = diversity["elites"], diversity["recent"]
+    parts = [
+        f"{scores['q1']:.1f} of {scores['n']} {what}"
+        for scores, what in ((elites, "elites"), (recent, "latest children"))
+        if scores
+    ]
+    if parts:
+        yield "diversity", f"{', '.join(parts)} (Vendi score, q = 1)"
+    if diversity["warning"]:
+        yield "", Text(diversity["warning"], style="yellow")
 
 
 def _statuses(statuses: Mapping[str, int]) -> Text:

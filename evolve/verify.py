@@ -2,13 +2,14 @@
 
 Apart from the measuring of baselines it alone opens that split. Every look is written down with
 the run before anything is read, so that one that is cut off counts too: what was looked at often is
-no longer hidden, and a reader can count.
+no longer hidden, and a reader can count. A strict look is at test instances that are this run's
+alone, which no other run, nor a person choosing among runs, has been told anything about.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,9 +24,17 @@ from evolve.build import task_of
 from evolve.errors import UsageError
 from evolve.executor import Progress
 from evolve.loader import TRIVIAL, Task
-from evolve.statistics import Comparison, Grouping, beats, compare, holm
+from evolve.randomness import derived_seed
+from evolve.verdicts import PUBLISHED, TUNED, optimism, program_rows
 
 DEFAULT_TOP = 3
+RANDOM = "random"
+# Baselines of which a score is known and no program.
+SEARCHES = ("random_search", "best_of_n")
+# The block of `test` that all runs share, and that baselines.json was measured on.
+SHARED_BLOCK = 0
+# Numbers of blocks of a run's own: few runs meet by chance, and any task's generator takes them.
+NUM_BLOCKS = 2**31 - 1
 
 # Told of each program that was evaluated: (done, total, its name).
 Watch = Callable[[int, int, str], None]
@@ -45,20 +54,28 @@ def verify(
     record: RunRecord,
     *,
     top: int = DEFAULT_TOP,
+    strict: bool = False,
     workers: int,
     report: Progress | None = None,
     watch: Watch = lambda done, total, name: None,
 ) -> dict[str, Any]:
     """Evaluate a run's best elites and the baselines on `test`; give the table of `--json`.
 
-    top: how many elites, the best shown ones by fitness on `train`.
+    top: how many elites, the best shown ones by fitness on `train`. strict: on test instances that
+    are this run's alone; the baselines are evaluated on them too.
     Raises: UsageError if the task has changed or the run has no elite; RunBusy while it runs;
     WorldError, TaskError.
     """
     task = unchanged_task(record)
     programs = best_programs(archive, record, top)
+    block = own_block(record) if strict else SHARED_BLOCK
     with archive.write(record) as journal:
-        return asyncio.run(_verify(archive, journal, task, programs, workers, report, watch))
+        return asyncio.run(_verify(archive, journal, task, programs, block, workers, report, watch))
+
+
+def own_block(record: RunRecord) -> int:
+    """Give the number, from 1, of the block of `test` that belongs to a run's name and rng_seed."""
+    return 1 + derived_seed("test", record.name, str(record.rng_seed)) % NUM_BLOCKS
 
 
 def unchanged_task(record: RunRecord) -> Task:
@@ -89,6 +106,7 @@ async def _verify(
     journal: Journal,
     task: Task,
     programs: Mapping[str, str],
+    block: int,
     workers: int,
     report: Progress | None,
     watch: Watch,
@@ -107,21 +125,31 @@ async def _verify(
         sources = {**{name: ref.source for name, ref in references.items()}, **programs}
         look = Look(datetime.now(UTC).isoformat(timespec="microseconds"), tuple(programs), {})
         journal.look(look)
-        evaluations = await _evaluate(assessor, sources, watch)
-        grouping = await assessor.grouping(TEST)
+        test, valid = await _evaluate(assessor, sources, block, watch)
+        grouping = await assessor.grouping(TEST, block)
+    looks = queries.looks(archive, journal.run.id)
+    examined = {program for each in looks for program in each.programs}
     result = {
         "run": journal.run.name,
         "task": task.name,
         "split": TEST,
-        "instances": evaluations["published"].n,
-        "published": _shown(references["published"], evaluations["published"]),
-        "tuned": _with_gradings(references, evaluations, measured),
-        "random": _shown(references.get("random"), evaluations.get("random")),
-        "random_search": measured.get("random_search"),
-        "best_of_n": measured.get("best_of_n"),
-        "looks": len(queries.looks(archive, journal.run.id)),
-        "note": stale,
-        "programs": _rows(task, programs, evaluations, grouping),
+        "strict": block != SHARED_BLOCK,
+        "block": block,
+        "instances": test[PUBLISHED].n,
+        **_baselines(references, test, valid, measured),
+        "evaluations": queries.counts(archive, journal.run.id).digests,
+        "looks": len(looks),
+        "looks_of_all_runs": _looks_of_all_runs(archive, task),
+        "examined": len(examined),
+        "note": _note(stale, block, measured),
+        "programs": program_rows(
+            programs,
+            test,
+            valid,
+            grouping,
+            delta_min=task.spec.delta_min,
+            num_examined=len(examined),
+        ),
     }
     journal.look_result(replace(look, result=result))
     return result
@@ -131,19 +159,19 @@ async def _references(assessor: Assessor, measured: Mapping[str, Any]) -> dict[s
     """Choose what to compare with: never by a look at the test."""
     task = assessor.task
     programs = task.programs()
-    if published := measured.get("published"):
+    if published := measured.get(PUBLISHED):
         name, chosen = published["name"], f"best on {VALID}"
     else:
         name, chosen = (
             await _best_on_train(assessor, programs),
             f"best on {TRAIN}: not measured yet",
         )
-    references = {"published": Reference(name, programs[name], chosen)}
+    references = {PUBLISHED: Reference(name, programs[name], chosen)}
     if TRIVIAL in programs:
-        references["random"] = Reference(TRIVIAL, programs[TRIVIAL], "random choice")
-    if tuned := measured.get("tuned"):
+        references[RANDOM] = Reference(TRIVIAL, programs[TRIVIAL], "random choice")
+    if tuned := measured.get(TUNED):
         source = (task.folder / tuned["file"]).read_text(encoding="utf-8")
-        references["tuned"] = Reference(tuned["name"], source, f"best on {TRAIN}")
+        references[TUNED] = Reference(tuned["name"], source, f"best on {TRAIN}")
     return references
 
 
@@ -160,92 +188,62 @@ async def _best_on_train(assessor: Assessor, programs: Mapping[str, str]) -> str
 
 
 async def _evaluate(
-    assessor: Assessor, sources: Mapping[str, str], watch: Watch
-) -> dict[str, Evaluation]:
+    assessor: Assessor, sources: Mapping[str, str], block: int, watch: Watch
+) -> tuple[dict[str, Evaluation], dict[str, Evaluation]]:
+    """Evaluate programs on a block of `test`, and on the first of `valid` to see the optimism."""
     done = 0
 
-    async def one(name: str, source: str) -> Evaluation:
+    async def one(name: str, source: str, stage: str, number: int) -> Evaluation:
         nonlocal done
-        evaluation = await assessor.program(source, TEST)
+        evaluation = await assessor.program(source, stage, number)
         done += 1
-        watch(done, len(sources), name)
+        watch(done, 2 * len(sources), name)
         return evaluation
 
-    found = await all_of(one(name, source) for name, source in sources.items())
-    evaluations = dict(zip(sources, found, strict=True))
-    if evaluations["published"].status is not Status.OK:
-        reason = evaluations["published"].reason
+    async def each(stage: str, number: int) -> dict[str, Evaluation]:
+        found = await all_of(one(*item, stage, number) for item in sources.items())
+        return dict(zip(sources, found, strict=True))
+
+    test = await each(TEST, block)
+    if test[PUBLISHED].status is not Status.OK:
+        reason = test[PUBLISHED].reason
         raise UsageError(f"the published baseline fails on `test`: {reason}; `evolve check` it")
-    return evaluations
+    return test, await each(VALID, 0)
 
 
-def _rows(
-    task: Task,
-    programs: Mapping[str, str],
-    evaluations: Mapping[str, Evaluation],
-    grouping: Grouping,
-) -> list[dict[str, Any]]:
-    """Compare each program with both baselines; p values are corrected over all programs."""
-    published = _compared(programs, evaluations, "published", grouping)
-    tuned = _compared(programs, evaluations, "tuned", grouping)
-    p_published, p_tuned = _corrected(published), _corrected(tuned)
-    rows = []
-    for program in programs:
-        evaluation, against = evaluations[program], published.get(program)
-        row: dict[str, Any] = {
-            "program": program,
-            "status": evaluation.status.value,
-            "reason": evaluation.reason,
-            "score": evaluation.fitness,
-            "difference": against and against.difference,
-            "standard_error": against and against.standard_error,
-            "interval": list(against.interval) if against else None,
-            "p": p_published.get(program),
-            "agreement": against and against.agreement,
-            "beats_published": against is not None
-            and beats(against, task.spec.delta_min, p_published[program]),
-            "difference_tuned": tuned[program].difference if program in tuned else None,
-            "standard_error_tuned": tuned[program].standard_error if program in tuned else None,
-            "beats_tuned": beats(tuned[program], task.spec.delta_min, p_tuned[program])
-            if program in tuned
-            else None,
-        }
-        rows.append(row)
-    return rows
-
-
-def _compared(
-    programs: Sequence[str] | Mapping[str, str],
-    evaluations: Mapping[str, Evaluation],
-    reference: str,
-    grouping: Grouping,
-) -> dict[str, Comparison]:
-    """Compare the programs that are ok on `test`; {} if the reference was not measured."""
-    other = evaluations.get(reference)
-    if other is None or other.status is not Status.OK:
-        return {}
-    return {
-        program: compare(evaluations[program].scores, other.scores, grouping)
-        for program in programs
-        if evaluations[program].status is Status.OK
-    }
-
-
-def _corrected(comparisons: Mapping[str, Comparison]) -> dict[str, float]:
-    adjusted = holm([comparison.p for comparison in comparisons.values()])
-    return dict(zip(comparisons, adjusted, strict=True))
-
-
-def _shown(reference: Reference | None, evaluation: Evaluation | None) -> dict[str, Any] | None:
-    if reference is None or evaluation is None:
-        return None
-    return {"name": reference.name, "score": evaluation.fitness, "chosen": reference.chosen}
-
-
-def _with_gradings(
+def _baselines(
     references: Mapping[str, Reference],
-    evaluations: Mapping[str, Evaluation],
+    test: Mapping[str, Evaluation],
+    valid: Mapping[str, Evaluation],
     measured: Mapping[str, Any],
-) -> dict[str, Any] | None:
-    shown = _shown(references.get("tuned"), evaluations.get("tuned"))
-    return shown and {**shown, "gradings": measured["tuned"]["gradings"]}
+) -> dict[str, Any]:
+    """Give what programs are compared with, by what it is; None where it was not measured."""
+    shown: dict[str, Any] = {
+        name: {
+            "name": reference.name,
+            "score": test[name].fitness,
+            "chosen": reference.chosen,
+            **optimism(test[name], valid[name]),
+        }
+        for name, reference in references.items()
+    }
+    if TUNED in shown:
+        shown[TUNED]["gradings"] = measured[TUNED]["gradings"]
+    shown |= {name: measured.get(name) for name in SEARCHES}
+    return {name: shown.get(name) for name in (PUBLISHED, TUNED, RANDOM, *SEARCHES)}
+
+
+def _looks_of_all_runs(archive: Archive, task: Task) -> int:
+    """Count the looks at this task's test, by whatever run of this archive."""
+    runs = [run.id for run in archive.runs() if run.task == task.digest]
+    return sum(len(queries.looks(archive, run)) for run in runs)
+
+
+def _note(stale: str | None, block: int, measured: Mapping[str, Any]) -> str | None:
+    """Say what keeps the numbers of a look from being compared at face value."""
+    notes = [stale] if stale else []
+    searched = [name for name in SEARCHES if measured.get(name)]
+    if block != SHARED_BLOCK and searched:
+        names = " and ".join(name.replace("_", " ") for name in searched)
+        notes.append(f"{names}: measured on the test that all runs share, not on this run's own")
+    return "; ".join(notes) or None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from archive.records import Evaluation, Status
 from evolve.estimates import Estimate, Gain, by_subgroup, estimate, gain, in_order
 from evolve.grid import Elite
-from evolve.state import State, Told
+from evolve.state import FAILED, State, Told
 from evolve.statistics import Grouping
 
 # The best elites that are looked at, for the best of subgroups and the ideas that stand highest.
@@ -26,8 +26,6 @@ NUM_NEWEST = 16
 NUM_FAILURES = 8
 # Of a failure's reason: a traceback's last line is at its end.
 REASON_CHARACTERS = 200
-
-FAILED = (Status.INVALID, Status.CRASHED, Status.TIMEOUT, Status.OVER_LIMIT)
 
 
 @dataclass(frozen=True, slots=True)

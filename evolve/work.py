@@ -14,6 +14,7 @@ from typing import Any
 from archive import queries
 from archive.errors import BoundReached
 from archive.records import Evaluation, Kind, Status, Step
+from archive.rows import text
 from evolve.calls import Calls, CallsStopped
 from evolve.desk import JournaledDesk
 from evolve.errors import EvolveError, Unparsable, Unwritten
@@ -67,12 +68,17 @@ class Worker:
         }
         self._flights: dict[tuple[str, str], _Flight] = {}
         self._drafts: dict[tuple[str, str], Any] = {}
+        self._records: dict[str, bytes | None] = {}
 
     async def prepare(self) -> None:
         """Find out, before the first step of a run, how its task groups the instances."""
         if not self.run.is_described:
             async with self.executor.slot(0) as slot:
                 self.run.describe(await slot.describe(STAGE, BLOCK))
+
+    @property
+    def calls_in_flight(self) -> int:
+        return self.calls.in_flight if self.calls is not None else 0
 
     def stop(self) -> None:
         """Start nothing new: what waits for a slot or a call is left, what runs may end."""
@@ -89,7 +95,8 @@ class Worker:
         except BoundReached as reached:
             # Nothing more can be asked of any model: what is under way ends, and then the run.
             self.bound = reached.bound
-            self.stop()
+            assert self.calls is not None
+            self.calls.stop()
             raise Stopped(str(reached)) from reached
         evaluation = None
         if step.status is None and assignment.snapshot.program(step.program or "") is None:
@@ -98,14 +105,13 @@ class Worker:
         self.run.finish(self._with_cost(step), evaluation)
 
     def _with_cost(self, step: Step) -> Step:
-        """Add what the answers cost that a step was made from; failed attempts are nobody's fault."""
+        """Add what a step's calls cost; those whose bill nobody knows are the run's alone."""
         if step.model is None:
             return step
-        answers = queries.answers(self.run.archive, self.run.record.id, step.n)
-        received = [a for a in answers if a.kind == "model" and a.state == "received"]
-        priced = [answer.usd for answer in received if answer.usd is not None]
-        usd = sum(priced) if len(priced) == len(received) else None
-        return replace(step, usd=usd, tokens=sum(answer.tokens or 0 for answer in received))
+        costs = queries.costs(self.run.archive, self.run.record.id, step.n)
+        priced = [usd for usd, _ in costs if usd is not None]
+        usd = sum(priced) if len(priced) == len(costs) else None
+        return replace(step, usd=usd, tokens=sum(tokens for _, tokens in costs))
 
     # --- write ---
 
@@ -143,6 +149,7 @@ class Worker:
         return JournaledDesk(self.run, assignment, _Drafter(self, assignment.n), self.calls)
 
     def _refused(self, step: Step, status: Status, reason: str) -> Step:
+        reason = text(reason) or ""  # as a row has it: later prompts may tell it
         self.run.journal.written(
             step.n, source=step.source, status=status, reason=reason, idea=step.idea
         )
@@ -175,8 +182,10 @@ class Worker:
     async def _evaluate(self, step: Step) -> tuple[Step, Evaluation | None]:
         """Find what is known of the step's program, or find it out; one holder per program."""
         assert step.program is not None
-        key, lost, alone = ("program", step.program), 0, False
+        program = step.program
+        key, lost, alone = ("program", program), 0, False
         while True:
+            step = await self._recognised(step)
             known = self._known(step)
             if known is not None:
                 return known
@@ -186,7 +195,7 @@ class Worker:
             try:
                 # The key is taken with a slot in hand: who waits holds nothing others wait for.
                 async with self.lent(step.n, alone) as slot:
-                    if key not in self._flights:
+                    if key not in self._flights and self._find_program(program) is None:
                         with self._holding(*key):
                             return await self._run_and_grade(step, slot, alone)
             except _NeedsQuiet:
@@ -195,6 +204,31 @@ class Worker:
                 lost += 1
                 if lost > MAX_LOST_SLOTS:
                     raise
+
+    async def _recognised(self, step: Step) -> Step:
+        """Find the functional hash of a program that will not be run here, since it is known.
+
+        Where models write, it tells them what is a duplicate: no archive may know more of a run's
+        own steps than another.
+        """
+        if step.ran is not None or not self.run.means.models or step.program is None:
+            return step
+        if step.behaviour is not None or self._find_program(step.program) is None:
+            return step
+        record = self.run.record
+        behaviour, kept = self._behaviour_of(step, record.task, record.world), None
+        if behaviour is None:
+            assert step.source is not None
+            async with self.lent(step.n) as slot:
+                probed = await slot.probe(step.source)
+            behaviour, kept = probed.behaviour, probed.record
+        if behaviour is not None:
+            self._records[behaviour] = kept
+        return replace(step, behaviour=behaviour)
+
+    def _behaviour_of(self, step: Step, task: str, world: str) -> str | None:
+        assert step.program is not None
+        return queries.behaviour_of(self.run.archive, task=task, world=world, program=step.program)
 
     def _known(self, step: Step) -> tuple[Step, Evaluation | None] | None:
         """Take what the archive knows: this step's own verdict, or any run's evaluation."""
@@ -206,7 +240,10 @@ class Worker:
             return None
         if step.ran is None:
             facts = {"status": found.status.value, "reason": found.reason, "served": True}
-            self.run.journal.ran(step.n, facts, outputs_digest=found.outputs_digest)
+            behaviour = step.behaviour and (step.behaviour, self._records.pop(step.behaviour, None))
+            self.run.journal.ran(
+                step.n, facts, outputs_digest=found.outputs_digest, behaviour=behaviour or None
+            )
             step = replace(step, ran=facts, outputs_digest=found.outputs_digest)
         return self._kept(step, found, graded=False)
 
@@ -263,15 +300,19 @@ class Worker:
         )
 
     def _keep_ran(self, step: Step, ran: Ran, probed: Probed) -> Step:
-        behaviour = None if probed.behaviour is None else (probed.behaviour, probed.record)
+        behaviour = self._kept_behaviour(step, probed)
         facts = self._facts(step, ran)
         self.run.journal.ran(step.n, facts, outputs_digest=ran.outputs_digest, behaviour=behaviour)
         return replace(
             step,
             ran=facts,
             outputs_digest=ran.outputs_digest,
-            behaviour=probed.behaviour,
+            behaviour=behaviour[0] if behaviour else None,
         )
+
+    def _kept_behaviour(self, step: Step, probed: Probed) -> tuple[str, bytes | None] | None:
+        """Give what the step keeps of its probes; a replay takes what was kept then."""
+        return None if probed.behaviour is None else (probed.behaviour, probed.record)
 
     def _facts(self, step: Step, ran: Ran) -> Mapping[str, Any]:
         """Give what the step keeps of running; a replay takes what was kept then."""

@@ -15,13 +15,15 @@ from pathlib import Path
 
 from archive.records import Evaluation, Status
 from evolve.assess import PROBE, TRAIN, VALID, Assessor, all_of, assessing
+from evolve.check.coverage import FLAGS, Range, marked, unreached
 from evolve.check.files import read_files
 from evolve.check.report import Finding, Report, Row, error, warning
 from evolve.check.rows import read_rows
 from evolve.errors import TaskError, WorldError
-from evolve.executor import Progress
+from evolve.executor import UNSOUND, Progress
 from evolve.grid import Grid
 from evolve.loader import Task, load_task
+from evolve.local import LocalSlot
 from sandbox.levels import MIN_LEVEL
 
 __all__ = ["Finding", "Report", "Row", "check"]
@@ -133,6 +135,7 @@ class _Inspection:
         about = f"programs/{name}.py"
         async with assessor.executor.slot(0) as slot:
             probed = await slot.probe(source)
+            missed = await _unreached(slot, source)
             for sample in await slot.samples(source):
                 if sample["status"] != "ok":
                     self.error(about, f"is {sample['status']} on {sample['name']} of `probe`")
@@ -153,10 +156,16 @@ class _Inspection:
                 self.error("task.py", reason)
         else:
             self.error(about, f"is {evaluation.status.value} on `train`: {reason}")
-        self.rows.append(self._row(name, evaluation, probed.behaviour))
+        self.rows.append(self._row(name, evaluation, probed.behaviour, missed))
         self.watch(len(self.rows), len(self.task.programs()), name)
 
-    def _row(self, name: str, evaluation: Evaluation, behaviour: str | None) -> Row:
+    def _row(
+        self,
+        name: str,
+        evaluation: Evaluation,
+        behaviour: str | None,
+        missed: tuple[Range, ...] | None,
+    ) -> Row:
         cell, clipped = None, False
         if evaluation.status is Status.OK:
             cell, clipped = Grid(self.task.spec.measures).locate(evaluation.measures)
@@ -171,6 +180,7 @@ class _Inspection:
             cpu_s=evaluation.cpu_s / max(evaluation.n, 1),
             behaviour=behaviour,
             outputs_digest=evaluation.outputs_digest,
+            unreached=missed,
         )
 
     async def _controls(self, assessor: Assessor) -> None:
@@ -208,3 +218,14 @@ class _Inspection:
                     "see it, so it must be no secret",
                 )
             )
+
+
+async def _unreached(slot: LocalSlot, source: str) -> tuple[Range, ...] | None:
+    """Give the lines that no probe reaches; None where a probe ends by the clock, or says nothing."""
+    program = marked(source)
+    if program is None:
+        return None
+    seen = await slot.observe(program.source, FLAGS)
+    if any(one.status in UNSOUND for one in seen):
+        return None
+    return unreached(program, (one.value for one in seen))

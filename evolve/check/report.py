@@ -1,10 +1,11 @@
-"""What a check of a task gives: findings, and how the programs spread over the grid."""
+"""What a check of a task gives: findings, and how the programs spread over grid and probes."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from evolve.check.coverage import Range
 from evolve.grid import Cell
 
 Severity = Literal["error", "warning"]
@@ -35,7 +36,8 @@ class Row:
 
     cell: None unless it is ok; clipped: whether a measure lay outside its range.
     seconds: behind the wall, all instances; cpu_s: CPU seconds of one instance, on average.
-    behaviour: its functional hash on the probes.
+    behaviour: its functional hash on the probes. unreached: the lines that no probe reached, as
+    (first, last) from 1; None where that could not be told.
     """
 
     program: str
@@ -48,6 +50,16 @@ class Row:
     cpu_s: float
     behaviour: str | None
     outputs_digest: str | None
+    unreached: tuple[Range, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviours:
+    """How many behaviours are told apart among the programs that are ok on `train`."""
+
+    programs: int
+    probes: int
+    train: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,16 @@ class Report:
     def ok(self) -> bool:
         return not any(finding.severity == "error" for finding in self.findings)
 
+    @property
+    def behaviours(self) -> Behaviours:
+        """Count what the probes tell apart, and what `train` does."""
+        valid = [row for row in self.rows if row.outputs_digest is not None]
+        return Behaviours(
+            programs=len(valid),
+            probes=len({row.behaviour for row in valid if row.behaviour is not None}),
+            train=len({row.outputs_digest for row in valid}),
+        )
+
     def json(self) -> dict[str, Any]:
         return {
             "task": self.task,
@@ -72,4 +94,5 @@ class Report:
             "programs": [asdict(row) for row in self.rows],
             "cells": self.cells,
             "cells_used": self.cells_used,
+            "behaviours": asdict(self.behaviours),
         }

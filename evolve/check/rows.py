@@ -6,7 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
+from archive.records import Status
 from evolve.baselines import current_baselines
+from evolve.check.coverage import Range, written
 from evolve.check.report import Finding, Row, error, warning
 from evolve.loader import Task
 from evolve.world import world
@@ -18,12 +20,15 @@ LIMIT_RATIO = 20.0
 # What a program scored before and scores now may differ by so much, relative: in the same world
 # only by how a file writes numbers, in another one by the last digits of its libraries.
 SAME_WORLD_TOLERANCE, OTHER_WORLD_TOLERANCE = 1e-9, 1e-2
+# Of a line that no probe reaches, enough to recognise it.
+SHOWN_LETTERS = 60
 
 
 def read_rows(task: Task, rows: Sequence[Row]) -> Iterator[Finding]:
     """Give what is wrong, as seen by the programs' results on `train`."""
     yield from _spread([row for row in rows if row.cell is not None])
     yield from _probes(task, rows)
+    yield from _coverage(task, rows)
     yield from _limits(task, rows)
     yield from _baselines(task, rows)
 
@@ -54,6 +59,27 @@ def _probes(task: Task, rows: Sequence[Row]) -> Iterator[Finding]:
                 if exact
                 else warning("probes", message)
             )
+
+
+def _coverage(task: Task, rows: Sequence[Row]) -> Iterator[Finding]:
+    """Name the lines that no probe reaches."""
+    for row in rows:
+        about = f"programs/{row.program}.py"
+        if row.unreached is None and row.status == Status.OK:
+            yield warning(about, "which lines the probes reach could not be told")
+        elif row.unreached:
+            first, _ = row.unreached[0]
+            line = task.programs()[row.program].split("\n")[first - 1].strip()
+            yield warning(
+                about,
+                f"no probe reaches {_plural(row.unreached)} {written(row.unreached)} "
+                f"(line {first}: `{line[:SHOWN_LETTERS]}`): let one of them take that way, since "
+                "a change there is invisible to the functional hash",
+            )
+
+
+def _plural(ranges: Sequence[Range]) -> str:
+    return "line" if len(ranges) == 1 and ranges[0][0] == ranges[0][1] else "lines"
 
 
 def _limits(task: Task, rows: Sequence[Row]) -> Iterator[Finding]:

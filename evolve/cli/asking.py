@@ -26,24 +26,14 @@ def models_of(names: Sequence[str], settings: ModelSettings) -> list[Model]:
         return []
     from evolve.errors import UsageError
     from evolve.models.keys import read_keys
-    from evolve.models.names import model_named
+    from evolve.models.names import models_for
 
     for name in names:
         if names.count(name) > 1:
             raise UsageError(f"--model {name}: told twice; `evolve status` shows what each gets")
         if name.partition("/")[0] == SCRIPTED:
             raise UsageError(f"--model {name}: answers come from a script; search it from Python")
-    keys = read_keys(Path())
-    return [
-        model_named(
-            name,
-            keys=keys,
-            # A setting of OpenAI's models alone, in an ensemble too.
-            api=settings.api if name.startswith("openai/") else None,
-            stream=settings.stream,
-        )
-        for name in names
-    ]
+    return models_for(names, settings, read_keys(Path()))
 
 
 def check_asking(

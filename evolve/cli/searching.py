@@ -269,7 +269,7 @@ def _work(
         )
     if reason == "interrupted":
         Console(stderr=True, highlight=False).print(
-            f"interrupted: all {run.state.told} told steps are kept; "
+            f"interrupted: all {run.state.told} told steps are kept{_answers_kept(run)}; "
             f"`evolve resume {name}{where}` goes on",
             markup=False,
             soft_wrap=True,
@@ -278,6 +278,10 @@ def _work(
     if not as_json:
         for line in _farewell(run, reason, where):
             console.print(line, markup=False, soft_wrap=True)
+
+
+def _answers_kept(run: Run) -> str:
+    return " and every answer that came" if run.means.models else ""
 
 
 def _farewell(run: Run, reason: str, where: str) -> list[str]:
@@ -299,7 +303,10 @@ def _farewell(run: Run, reason: str, where: str) -> list[str]:
     twice = f"{2 * limit:g}" if isinstance(limit, float) else str(2 * limit)
     hints.append((f"resume {name} --{reason} {twice}", "go on"))
     width = max(len(command) for command, _ in hints)
+    ended = f"finished, its limit on {reason} is reached"
+    if run.refused:
+        ended = f"ended within its bound: {run.refused}"
     return [
-        f"{name}: finished, its limit on {reason} is reached",
+        f"{name}: {ended}",
         *(f"  evolve {command + where:{width + len(where)}}   {about}" for command, about in hints),
     ]

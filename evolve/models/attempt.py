@@ -59,7 +59,9 @@ class SdkModel(ABC):
                 else:
                     answer = await wire.whole(response)
             reply = self._read(answer)
-        return replace(reply, seconds=time.monotonic() - began)
+        # A gateway may echo what it was sent.
+        text = self._scrub(reply.text)
+        return replace(reply, text=text, seconds=time.monotonic() - began)
 
     async def close(self) -> None:
         client, self._client = self._client, None

@@ -69,7 +69,7 @@ class LiteLLMCompletion:
             raise late(timeout_s) from None
         except Exception as error:  # noqa: BLE001  (litellm raises whatever its many parts raise)
             raise scrubbed(_failed(error), self._scrub) from None
-        return replace(reply, seconds=time.monotonic() - began)
+        return replace(reply, text=self._scrub(reply.text), seconds=time.monotonic() - began)
 
     async def close(self) -> None:
         """Let its connections go: all that litellm has, which keeps them for all of its models."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 from urllib.parse import urlsplit
 
+from evolve.config import ModelSettings
 from evolve.errors import UsageError
 from evolve.messages import Model
 from evolve.models.keys import Keys
@@ -18,6 +20,20 @@ FORMS = (
 )
 # A name may hold an @ of its own.
 PLACE = re.compile(r"^(?P<model>.+?)(?:@(?P<url>https?://.*))?$", re.IGNORECASE)
+
+
+def models_for(names: Sequence[str], settings: ModelSettings, keys: Keys) -> list[Model]:
+    """Give the models of some names, called as a run's settings say. Raises: UsageError."""
+    return [
+        model_named(
+            name,
+            keys=keys,
+            # A setting of OpenAI's models alone, in an ensemble too.
+            api=settings.api if name.startswith("openai/") else None,
+            stream=settings.stream,
+        )
+        for name in names
+    ]
 
 
 def model_named(
@@ -33,6 +49,9 @@ def model_named(
     if not (provider and slash and found):
         raise UsageError(f"--model {keys.scrub(name)}: {FORMS}")
     model, url = found["model"], found["url"]
+    if url is None and "@" in model and provider in ("openai", "anthropic"):
+        where = keys.scrub(name)
+        raise UsageError(f"--model {where}: behind @ stands a URL: http://HOST:PORT/v1, or https")
     if url is not None:
         _check(url, f"--model {provider}/{model}")
     if api is not None and provider != "openai":

@@ -17,6 +17,8 @@ Json = dict[str, Any]
 MAX_REASON = 500
 
 RATE_LIMITED = 429
+# A wrong key, no money, no right, no such model: whatever is asked.
+FORBIDDEN_STATUSES = frozenset({401, 402, 403, 404})
 # Asking again later may help.
 SERVER_STATUSES = frozenset({408, 409})
 # A gateway gave up waiting: what stands behind it may have answered, and been paid.
@@ -26,12 +28,12 @@ ERROR_FAULTS: Mapping[str, Fault] = {
     "rate_limit_error": "rate_limited",
     "rate_limit_exceeded": "rate_limited",
     "invalid_request_error": "rejected",
-    "authentication_error": "rejected",
-    "billing_error": "rejected",
-    "permission_error": "rejected",
-    "not_found_error": "rejected",
+    "authentication_error": "forbidden",
+    "billing_error": "forbidden",
+    "permission_error": "forbidden",
+    "not_found_error": "forbidden",
     "request_too_large": "rejected",
-    "insufficient_quota": "rejected",
+    "insufficient_quota": "forbidden",
     "content_filter": "filtered",
 }
 # With status 400, and another wording may help.
@@ -77,7 +79,9 @@ def refused(status: int, headers: Mapping[str, str], body: object) -> FailedCall
     kind = error_kind(body)
     if kind == FILTERED:
         fault = "filtered"
-    elif status == RATE_LIMITED and kind != NO_MONEY:
+    elif status in FORBIDDEN_STATUSES or kind == NO_MONEY:
+        fault = "forbidden"
+    elif status == RATE_LIMITED:
         fault = "rate_limited"
     elif status in SERVER_STATUSES or status >= 500:
         fault = "server"

@@ -1,13 +1,14 @@
 """Calls of models: what follows a failed attempt, who may call when, and that no wait is for ever."""
 
 import asyncio
+from typing import get_args
 
 import pytest
 
 from evolve import calls as module
 from evolve.calls import Calls, CallsStopped, next_move
 from evolve.config import ModelSettings
-from evolve.messages import FailedCall, Message, Reply, Request, Usage
+from evolve.messages import FailedCall, Fault, Message, Reply, Request, Usage
 
 REQUEST = Request((Message("user", "hello"),), 100)
 
@@ -28,7 +29,7 @@ class Model:
         await asyncio.sleep(self.seconds)
         self.under_way -= 1
         said = self.script.pop(0) if self.script else "yes"
-        if said in module.TRANSPORT:
+        if said in get_args(Fault):
             raise FailedCall(said, "as told")
         return Reply(said, usage=Usage(10, 5))
 
@@ -110,16 +111,22 @@ def test_a_model_that_only_fails_is_left_alone_and_then_tried_by_one(quick):
 
 def test_a_model_that_is_silent_for_too_long_stops_the_run_and_one_that_refuses_at_once():
     now = [0.0]
-    calls = Calls([Model("server")], ModelSettings(patience_s=60), clock=lambda: now[0])
+    model = Model(*["server"] * module.BREAK_AFTER)
+    calls = Calls([model], ModelSettings(patience_s=60), clock=lambda: now[0])
 
     async def story():
-        with pytest.raises(FailedCall):
-            await ask(calls)
+        for _ in range(module.BREAK_AFTER):
+            with pytest.raises(FailedCall):
+                await ask(calls)
         return calls.then("test/model", ["server"], 0), calls.then("test/model", ["rejected"], 0)
 
     assert asyncio.run(story()) == ("again", "stop")
+    assert calls.then("test/model", ["forbidden"], 0) == "stop"
     now[0] = 61.0
     assert calls.then("test/model", ["server"] * 2, 0) == "stop"
+    # The step on which a sitting ended does not end the next one too.
+    assert calls.then("test/model", ["server"] * 9, 0, stopped=True) == "give_up"
+    assert calls.then("test/model", ["rejected"], 0, stopped=True) == "give_up"
 
 
 def test_one_bad_request_to_a_model_that_answers_others_ends_its_step_only():
@@ -129,6 +136,70 @@ def test_one_bad_request_to_a_model_that_answers_others_ends_its_step_only():
         return calls.then("test/model", ["rejected"], 0)
 
     assert asyncio.run(story()) == "give_up"
+
+
+def test_a_service_that_only_sends_what_no_one_can_read_is_not_asked_for_ever(quick):
+    async def story():
+        model = Model(*["malformed"] * 99)
+        calls, moves = Calls([model], ModelSettings()), []
+        while "stop" not in moves and len(moves) < 99:
+            with pytest.raises(FailedCall):
+                await ask(calls)
+            moves.append(calls.then("test/model", ["malformed"] * 2, 0))
+        return moves
+
+    assert len(asyncio.run(story())) == module.STOP_AFTER
+
+
+def test_an_answer_of_any_kind_ends_the_silence():
+    now = [0.0]
+    script = [*["server"] * 4, "truncated", *["server"] * 4]
+    calls = Calls([Model(*script)], ModelSettings(patience_s=60), clock=lambda: now[0])
+
+    async def story():
+        for _ in script:
+            now[0] += 40
+            with pytest.raises(FailedCall):
+                await ask(calls)
+        return calls.then("test/model", ["server"], 0)
+
+    assert asyncio.run(story()) == "again"
+
+
+def test_what_an_adapter_stumbles_over_is_a_failed_call_without_its_text():
+    class Odd(Model):
+        async def complete(self, request, timeout_s):
+            raise ValueError("sk-secret")
+
+    async def story():
+        with pytest.raises(FailedCall, match="could not be read") as raised:
+            await ask(Calls([Odd()], ModelSettings()))
+        return raised.value
+
+    failed = asyncio.run(story())
+    assert (failed.fault, failed.maybe_billed) == ("malformed", True)
+    assert "secret" not in str(failed)
+
+
+def test_one_model_that_hangs_leaves_places_for_the_other():
+    async def story():
+        slow, quick = Model(seconds=0.5), Model()
+        slow.name = "test/slow"
+        calls = Calls([slow, quick], ModelSettings(concurrency=3))
+
+        async def hang():
+            async with calls.turn("test/slow", 0, REQUEST):
+                await calls.complete("test/slow", REQUEST)
+
+        hanging = [asyncio.create_task(hang()) for _ in range(9)]
+        await asyncio.sleep(0.01)
+        await asyncio.wait_for(ask(calls, 99), 0.4)
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        return slow.most
+
+    assert asyncio.run(story()) == 2
 
 
 def test_requests_a_minute_are_kept():

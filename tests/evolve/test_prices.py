@@ -47,9 +47,33 @@ def test_a_bound_on_dollars_needs_prices_or_a_bound_on_tokens():
     models, unknown = [SONNET, "mistral/none"], ModelSettings()
     with pytest.raises(UsageError, match=r"what mistral/none costs.*model\.price=IN,OUT.*--tokens"):
         check_bounds(RunLimits(usd=1.0), models, unknown)
-    check_bounds(RunLimits(usd=1.0, tokens=1000), models, unknown)
+    check_bounds(RunLimits(usd=1.0, tokens=99_000), models, unknown)
     check_bounds(RunLimits(usd=1.0), models, ModelSettings(price="mistral/none=1,2"))
     check_bounds(RunLimits(steps=9), models, unknown)
+
+
+@pytest.mark.parametrize(
+    ("limits", "price", "words"),
+    [
+        (RunLimits(usd=0.01), None, r"--usd 0.01: one call may cost \$0\.24\d\d and more"),
+        (
+            RunLimits(tokens=100),
+            None,
+            "one answer may take 16384; raise it, or lower model.max_tokens",
+        ),
+        (RunLimits(usd=1.0), "0,0", "what costs nothing never reaches it"),
+        (RunLimits(usd=1.0), "tiny=1,2", "tiny is none of the models"),
+    ],
+)
+def test_bounds_that_make_no_sense_are_refused_before_a_run_is_made(limits, price, words):
+    with pytest.raises(UsageError, match=words):
+        check_bounds(limits, [SONNET], ModelSettings(price=price))
+
+
+def test_a_price_may_be_told_by_a_short_name():
+    local = "openai/big@http://127.0.0.1:8000/v1"
+    for name in (local, "openai/big", "big"):
+        assert price_of(local, f"{name}=1,2;small=3,4") == Price(1, 2)
 
 
 @given(st.text(max_size=300), st.integers(1, 9999), st.booleans())

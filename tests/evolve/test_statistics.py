@@ -15,6 +15,7 @@ from evolve.statistics import (
     sign_flip_p,
     standard_error,
     unit_means,
+    wilson_interval,
 )
 
 
@@ -117,3 +118,13 @@ def test_luck_is_called_a_discovery_about_as_rarely_as_the_rule_promises():
         luck = compare(named(rng.normal(size=10)), named(np.zeros(10)))
         found += beats(luck, 0.0, luck.p)
     assert found <= 40
+
+
+def test_wilson_known_values():
+    """The bounds solve |rate - bound| = 1.96 sqrt(bound (1 - bound) / n)."""
+    assert wilson_interval(0, 10) == pytest.approx((0.0, 0.2775), abs=1e-4)
+    assert wilson_interval(10, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
+    assert wilson_interval(12, 84) == pytest.approx((0.0838, 0.2328), abs=1e-3)
+    for bound in wilson_interval(12, 84):
+        reach = 1.959964 * math.sqrt(bound * (1 - bound) / 84)
+        assert abs(12 / 84 - bound) == pytest.approx(reach)

@@ -247,6 +247,50 @@ def test_a_model_that_refuses_stops_the_run_and_the_step_is_asked_again_later(ar
     assert Status.UNWRITTEN not in statuses
 
 
+@pytest.mark.parametrize("operators", [["diff"], ["crossover"], ["diff", "repair"]])
+def test_operators_that_ask_for_good_parents_alone_come_to_the_end(operators, archive):
+    luck = random.Random(5)
+    model = ScriptedModel(lambda request: luck.choice(ANSWERS[:59]))
+    run = open_run(
+        load_task(TOY, QUICK),
+        archive=archive,
+        limits=RunLimits(steps=60),
+        operators=operators,
+        models=[model.name],
+    )
+    assert search(run, workers=2, models=[model]) == "steps"
+
+
+def test_odd_characters_of_a_model_harm_no_resume_and_no_later_prompt(archive):
+    luck = random.Random(5)
+    odd = [text.replace("times", "times\0\ud800") for text in ANSWERS[:59]]
+    model = ScriptedModel(lambda request: luck.choice(odd))
+    run = open_run(
+        load_task(TOY, QUICK),
+        archive=archive,
+        limits=RunLimits(steps=30),
+        operators=["rewrite", "ideate"],
+        models=[model.name],
+    )
+    search(run, workers=2, models=[model])
+    told = list(queries.told_steps(archive, 1))
+    assert Status.UNWRITTEN not in {step.status for step in told}
+    assert search(replay_run(archive.run(), archive=archive)) == "steps"
+
+
+def test_what_an_archive_knows_changes_nothing_in_a_run_in_step_order(archive):
+    pairs = ["search.order=step"]
+    with TalkServer(by_digest(ANSWERS)) as service:
+        for _ in range(2):
+            ask_the_service(archive, service.url, *pairs, steps=40)
+    first, second = (
+        [(s.n, s.source, s.behaviour, s.status, s.cell) for s in queries.told_steps(archive, run)]
+        for run in (1, 2)
+    )
+    assert first == second
+    assert archive.run("toy-2").gradings == 0
+
+
 def test_killed_again_and_again_the_bill_lies_between_what_is_known_and_the_reserves(
     archive, service, start_toy_run, tmp_path
 ):

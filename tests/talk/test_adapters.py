@@ -96,14 +96,14 @@ def test_tools_are_offered_and_their_calls_are_read(way):
 # What the service does: what becomes of it, and whether nobody can know if it was billed.
 TROUBLES = {
     "rate_limited": ("rate_limited", False),
-    "no_money": ("rejected", False),
+    "no_money": ("forbidden", False),
     "broken_500": ("server", False),
     "unavailable_503": ("server", False),
     "overloaded_529": ("server", False),
     "gateway_504": ("server", True),
     "conflict_409": ("server", False),
     "html_502": ("server", False),
-    "unauthorized_401": ("rejected", False),
+    "unauthorized_401": ("forbidden", False),
     "no_temperature_400": ("rejected", False),
     "redirect": ("rejected", False),
     "html": ("malformed", True),

@@ -1,0 +1,177 @@
+"""Stories of what `evolve status` tells of recognised programs and of diversity."""
+
+import json
+import shutil
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from archive.records import Evaluation, Status
+from archive.store import Archive
+from archive.views import HashedStep
+from evolve import RunLimits, load_task, open_run, search
+from evolve.diversity import WINDOW
+from evolve.documents import status_document
+from evolve.hits import find_hits, probe_matches, seconds_saved
+
+TOY = Path(__file__).resolve().parents[1] / "tasks/toy"
+SECONDS = 0.5
+HEAD = "def weigh(features, k, rng):\n"
+INITIAL = {
+    "first": "    return features[:, 0]",
+    "again": "    column = features[:, 0] + features[:, 1]\n    return column",
+    # The same but for the name of a local.
+    "renamed": "    weights = features[:, 0] + features[:, 1]\n    return weights",
+    # Other syntax, equal outputs.
+    "algebra": "    return features[:, 0] * 1.0",
+    # The two probes have 48 and 49 items; two of the four train instances have more.
+    "unlike": "    return features[:, 0] * (3.0 if len(features) > 49 else 1.0) + features[:, 1] * 0"
+    " + (features[:, 1] if len(features) > 49 else 0)",
+    "crash": "    return features[:, 99]",
+}
+
+
+@pytest.fixture(scope="module")
+def told_twice(tmp_path_factory):
+    """Make a folder whose archive holds two runs; the second has all programs of the first."""
+    folder = tmp_path_factory.mktemp("twice")
+    first = {name: f"{HEAD}{body}\n" for name, body in INITIAL.items()}
+    second = first | {"new": f"{HEAD}    return features[:, 2]\n"}
+    with Archive.open(folder / "evolve.db") as archive:
+        for initial in (first, second):
+            run = open_run(
+                load_task(TOY, ["grade_ms=0"]),
+                archive=archive,
+                initial=initial,
+                limits=RunLimits(steps=len(initial)),
+            )
+            search(run, workers=1)
+    return folder
+
+
+@pytest.fixture
+def twice(told_twice, looking, monkeypatch, tmp_path):
+    """Give the command line beside a copy of that archive."""
+    shutil.copy(told_twice / "evolve.db", tmp_path / "evolve.db")
+    monkeypatch.chdir(tmp_path)
+    return looking
+
+
+def test_status_counts_what_was_recognised_and_where_the_probes_were_wrong(twice):
+    status = twice.json("status", "toy-1")
+    hashing = status["hashing"]
+    # The same syntax is not run again but where both were under way at once.
+    assert sum(hashing["hits"].values()) == hashing["gradings_saved"] == 2
+    assert hashing["hits"]["behaviour"] >= 1
+    assert status["gradings"] == status["evaluations"] == 3
+    probes = hashing["probe_matches"]
+    assert (probes["predicted"], probes["judged"], probes["false"]) == (2, 2, 1)
+    assert probes["rate"] == 0.5
+    assert probes["interval"] == pytest.approx([0.0945, 0.9055], abs=1e-4)
+    text = twice("status", "toy-1").stdout
+    assert "2 gradings, " in text
+    assert "1 of 2 were false (50.0%, 95 %: 9.5% to 90.5%)" in " ".join(text.split())
+
+
+def test_what_another_run_knew_is_served_and_neither_run_nor_graded(twice):
+    status = twice.json("status", "toy-2")
+    hashing, elites = status["hashing"], status["diversity"]["elites"]
+    assert hashing["hits"] == {"syntax": 1, "served": 5, "behaviour": 0}
+    assert hashing["gradings_saved"] == 5  # what crashed is never graded
+    assert status["gradings"] == 1
+    assert hashing["seconds_saved"] > 0.0
+    assert hashing["probe_matches"]["interval"] is None
+    # Some were probed by the other run only.
+    assert min(elite["step"] for elite in twice.json("elites", "toy-2")) < len(INITIAL)
+    assert elites["n"] == status["num_elites"]
+    text = " ".join(twice("status", "toy-2").stdout.split())
+    assert "of running: 1 by syntax, 5 served, 0 by outputs" in text
+    assert f"of {elites['n']} elites (Vendi score, q = 1)" in text
+
+
+def test_a_run_that_grades_equal_outputs_again_saves_only_what_is_not_run():
+    steps = [step("p", "d"), step("q", "d", known=True), step("p", ran=False)]
+    assert [hit.kind for hit in find_hits(steps, shares_grades=True)] == ["behaviour", "syntax"]
+    assert [hit.kind for hit in find_hits(steps, shares_grades=False)] == ["syntax"]
+
+
+def test_seconds_saved_are_those_of_runs_spared_at_the_mean_of_runs_made():
+    steps = [step("p", "d"), step("q", "d", known=True), *[step("p", ran=False)] * 3]
+    assert seconds_saved(steps, find_hits(steps, shares_grades=True)) == 3 * SECONDS
+    served = [step("p", ran=False), step("p", ran=False)]
+    assert seconds_saved(served, find_hits(served, shares_grades=True)) is None
+    assert seconds_saved([], []) == 0.0
+
+
+def test_outputs_of_a_program_that_ran_twice_are_graded_once():
+    twice = [step("p", "d", evaluation=7), step("p", "d", evaluation=7)]
+    assert [hit.kind for hit in find_hits(twice, shares_grades=True)] == ["behaviour"]
+
+
+def test_a_program_that_was_told_before_and_ran_all_the_same_saves_nothing():
+    timed_out = [step("p"), step("p")]
+    assert find_hits(timed_out, shares_grades=True) == []
+    (hit,) = find_hits([*timed_out, step("p", ran=False)], shares_grades=True)
+    assert (hit.kind, hit.saves_grading) == ("syntax", False)
+
+
+def test_a_probe_match_is_judged_where_both_have_outputs_and_each_program_counts_once():
+    steps = [
+        step("p", behaviour="b"),
+        step("q", "d", behaviour="b"),
+        step("r", "e", behaviour="b"),
+        step("r", "e", behaviour="b"),
+        step("s", "d", behaviour="b"),
+        step("t", "d", behaviour="c"),
+        step(None),
+    ]
+    matches = probe_matches(steps)
+    assert (matches["predicted"], matches["judged"], matches["false"]) == (3, 2, 1)
+    assert probe_matches([])["rate"] is None
+
+
+def step(program, digest=None, *, behaviour=None, evaluation=None, ran=True, known=False):
+    return HashedStep(
+        program, behaviour, digest, evaluation, False, SECONDS if ran else None, ran, known
+    )
+
+
+def test_status_warns_when_the_operators_collapse(archive_url):
+    """Of the last children all behave like one of two, those before them each in its own way."""
+    with Archive.open(archive_url) as archive:
+        strange = tell_children(archive, WINDOW, lambda n: f"own {n}")
+        before = status_document(archive, archive.run(strange.record.name))["diversity"]
+        assert before["recent"]["q1"] == pytest.approx(WINDOW)
+        assert (before["before"], before["warning"]) == (None, None)
+        alike = tell_children(archive, 2 * WINDOW, lambda n: n if n < WINDOW else n % 2)
+        after = status_document(archive, archive.run(alike.record.name))["diversity"]
+        assert after["recent"]["n"] == after["before"]["n"] == WINDOW
+        assert after["recent"]["q1"] == pytest.approx(2.0)
+        assert after["before"]["q1"] == pytest.approx(WINDOW)
+        assert "the operators collapse" in after["warning"]
+
+
+def tell_children(archive, number, decision):
+    """Tell so many search steps, the first after the initial program; all decide as told."""
+    initial = {"first": f"{HEAD}    return features[:, 0]\n"}
+    run = open_run(
+        load_task(TOY), archive=archive, initial=initial, limits=RunLimits(steps=number + 1)
+    )
+    for n in count(-1):
+        assignment = run.ask()
+        if assignment is None:
+            break
+        name = f"{run.record.name} {decision(n)}" if n >= 0 else "initial"
+        record = json.dumps({"statuses": ["ok"], "digests": [name]}).encode()
+        made_up = Evaluation(
+            "", "", "", 0, "", Status.OK, outputs_digest=f"{n}", fitness=float(n), n=1,
+            measures={"spread": n % 10 / 5, "lean": 0.0},
+        )  # fmt: skip
+        text = f"{HEAD}    return features[:, 0] * {n}.5\n"
+        run.journal.ran(
+            assignment.n, {"status": "ok"}, outputs_digest=f"{n}", behaviour=(name, record)
+        )
+        run.tell(assignment, text, made_up)
+    run.close("steps")
+    return run
