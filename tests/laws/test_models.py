@@ -292,22 +292,17 @@ def test_what_an_archive_knows_changes_nothing_in_a_run_in_step_order(archive):
 
 
 def test_killed_again_and_again_the_bill_lies_between_what_is_known_and_the_reserves(
-    archive, service, start_toy_run, tmp_path
+    archive, service, forked_toy_run, tmp_path
 ):
     url = service("--faults", 0.2, "--latency", 0.05)
     place, luck = tmp_path / "killed.db", random.Random("kills")
     options = ("--model", f"openai/stub@{url}/v1", "--operators", ",".join(ASKING))
     options += ("--set", PRICE, "--steps", 40)
     for _ in range(5):
-        run = start_toy_run(place, *options, "--resume")
-        for line in run.stdout:
-            if line.startswith("told") and luck.random() < 0.25:
-                break
-        run.send_signal(signal.SIGKILL)
-        run.wait(timeout=60)
-    last = start_toy_run(place, *options, "--resume")
-    last.communicate(timeout=120)
-    assert last.returncode == 0
+        killed = forked_toy_run(place, *options, "--resume", "--die-at", luck.randrange(20, 70))
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    last = forked_toy_run(place, *options, "--resume")
+    assert last.returncode == 0, last.stderr
     bill = json.load(urllib.request.urlopen(f"{url}/bill", timeout=30))
     with Archive.open(place, create=False) as killed:
         run = killed.run()
@@ -318,7 +313,7 @@ def test_killed_again_and_again_the_bill_lies_between_what_is_known_and_the_rese
 
 
 def test_killed_ten_times_in_step_order_a_run_ends_as_an_undisturbed_one(
-    service, start_toy_run, toy_run, outcome, tmp_path
+    service, forked_toy_run, toy_run, outcome, tmp_path
 ):
     url = service()
     options = ("--model", f"openai/stub@{url}/v1", "--operators", ",".join([*ASKING, "tune"]))
@@ -327,12 +322,9 @@ def test_killed_ten_times_in_step_order_a_run_ends_as_an_undisturbed_one(
     assert undisturbed.returncode == 0, undisturbed.stderr
     luck = random.Random("ten")
     for _ in range(10):
-        run = start_toy_run(tmp_path / "killed.db", *options, "--resume")
-        for line in run.stdout:
-            if line.startswith("told") and luck.random() < 0.4:
-                break
-        run.send_signal(signal.SIGKILL)
-        run.wait(timeout=60)
-    last = toy_run(tmp_path / "killed.db", *options, "--resume")
+        die_at = luck.randrange(12, 30)
+        killed = forked_toy_run(tmp_path / "killed.db", *options, "--resume", "--die-at", die_at)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+    last = forked_toy_run(tmp_path / "killed.db", *options, "--resume")
     assert last.returncode == 0, last.stderr
     assert outcome(tmp_path / "killed.db") == outcome(tmp_path / "whole.db")

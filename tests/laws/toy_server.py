@@ -12,6 +12,7 @@ import signal
 import sys
 import traceback
 
+import openai  # noqa: F401 - loads slowly, and a model of a toy run needs it
 import toy_run
 
 from sandbox.levels import choose
