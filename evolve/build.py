@@ -16,21 +16,21 @@ from typing import Any
 from archive.errors import RunBusy
 from archive.records import RunRecord, TaskRecord
 from archive.store import Archive
+from evolve.bounds import check_bounds
 from evolve.briefing import Briefing, references, signature
 from evolve.calls import Calls
-from evolve.config import ModelSettings, RunLimits
+from evolve.config import RunLimits
 from evolve.errors import UsageError
 from evolve.executor import Executor, Progress
 from evolve.loader import Task, load_task
 from evolve.local import LocalExecutor
 from evolve.loop import Watch
 from evolve.loop import search as search_loop
-from evolve.messages import Model, Request
+from evolve.messages import Model
 from evolve.models.keys import read_keys
 from evolve.models.names import models_for
 from evolve.operators import ASKING, OFFLINE, offered
 from evolve.operators.base import Operator
-from evolve.prices import parse_prices, price_of, short_names, worst_cost
 from evolve.recording import REPLAY_OF
 from evolve.replay import Replay, ReplayWorker, read_recording
 from evolve.run import Run
@@ -236,48 +236,6 @@ def choose_operators(
             f"--operators {','.join(chosen)}: mends what others wrote; add one that writes"
         )
     return chosen
-
-
-def check_bounds(limits: RunLimits, models: Sequence[str], settings: ModelSettings) -> None:
-    """Refuse a bound on dollars that could not be kept. Raises: UsageError."""
-    told = parse_prices(settings.price) if settings.price else {}
-    strangers = set(told) - {name for model in models for name in short_names(model)} - {""}
-    if models and strangers:
-        raise UsageError(
-            f"--set model.price: {sorted(strangers)[0]} is none of the models {', '.join(models)}"
-        )
-    unpriced = [name for name in models if price_of(name, settings.price) is None]
-    if limits.usd is not None and limits.tokens is None and unpriced:
-        raise UsageError(
-            f"--usd: nobody knows what {unpriced[0]} costs; tell it with `--set model.price=IN,OUT` "
-            "(dollars for a million tokens; 0,0 if it is free; NAME=IN,OUT;... for several models), "
-            "or bound the run with --tokens N"
-        )
-    _check_room(limits, models, settings)
-    prices = [price_of(name, settings.price) for name in models]
-    free = prices and all(
-        price is not None and price.input == price.output == 0 for price in prices
-    )
-    if free and limits.record().keys() == {"usd"}:
-        raise UsageError("--usd: what costs nothing never reaches it; add --steps N or --hours H")
-
-
-def _check_room(limits: RunLimits, models: Sequence[str], settings: ModelSettings) -> None:
-    """Refuse bounds within which no model could answer once. Raises: UsageError."""
-    shortest = Request((), settings.max_tokens)
-    lower = f"or lower model.max_tokens ({settings.max_tokens})"
-    if models and limits.tokens is not None and limits.tokens < settings.max_tokens:
-        raise UsageError(
-            f"--tokens {limits.tokens}: one answer may take {settings.max_tokens}; raise it, {lower}"
-        )
-    prices = [price for name in models if (price := price_of(name, settings.price)) is not None]
-    if limits.usd is None or len(prices) < len(models) or not models:
-        return
-    least = min(worst_cost(price, shortest) for price in prices)
-    if limits.usd < least:
-        raise UsageError(
-            f"--usd {limits.usd:g}: one call may cost ${least:.4f} and more; raise it, {lower}"
-        )
 
 
 def _briefing(task: Task, programs: Mapping[str, str]) -> Briefing:

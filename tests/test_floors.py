@@ -13,7 +13,7 @@ PACKAGES = ("sandbox", "archive", "evolve")
 FLOORS = [
     ["sandbox"],
     ["archive"],
-    ["evolve.errors", "evolve.spec", "evolve.task", "evolve.mistakes", "evolve.grid", "evolve.config", "evolve.program", "evolve.scopes", "evolve.screen", "evolve.messages", "evolve.prices"],
+    ["evolve.errors", "evolve.spec", "evolve.task", "evolve.mistakes", "evolve.grid", "evolve.config", "evolve.program", "evolve.scopes", "evolve.screen", "evolve.messages", "evolve.prices", "evolve.bounds"],
     ["evolve.hashing", "evolve.randomness", "evolve.credit", "evolve.state", "evolve.selection", "evolve.statistics", "evolve.diversity", "evolve.recording", "evolve.edits", "evolve.reading", "evolve.briefing", "evolve.estimates", "evolve.view", "evolve.prompting", "evolve.operators"],
     ["evolve.loader", "evolve.world", "evolve.models", "evolve.calls", "evolve.attempts", "evolve.lending", "evolve.executor", "evolve.local", "evolve.grading", "evolve.faults", "evolve.grader"],
     ["evolve.run", "evolve.desk", "evolve.work", "evolve.loop", "evolve.replay"],

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evolve.build import check_bounds
+from evolve.bounds import check_bounds
 from evolve.config import ModelSettings, RunLimits
 from evolve.errors import UsageError
 from evolve.messages import Message, Price, Request, Tool, Usage
