@@ -37,11 +37,20 @@ def models_of(names: Sequence[str], settings: ModelSettings) -> list[Model]:
 
 
 def check_asking(
-    names: Sequence[str], operators: Sequence[str] | None, limits: RunLimits | None
+    names: Sequence[str],
+    operators: Sequence[str] | None,
+    limits: RunLimits | None,
+    settings: ModelSettings | None = None,
 ) -> None:
-    """Refuse models that nobody asks, and bounds on what costs nothing. Raises: UsageError."""
+    """Refuse models that nobody asks, and bounds and settings of none.
+
+    settings: as told now; None where a run brings its own. Raises: UsageError.
+    """
     from evolve.errors import UsageError
 
+    if not names and settings is not None and settings.model_fields_set:
+        told = ", ".join(f"model.{name}" for name in sorted(settings.model_fields_set))
+        raise UsageError(f"--set {told}: no model is asked; add --model NAME")
     if names and operators is not None and not set(operators) & set(MODEL_OPERATORS):
         raise UsageError(
             f"--model {names[0]}: none of --operators {','.join(operators)} asks a model; add one "

@@ -129,8 +129,8 @@ def run(
     lowest = wall_level(min_level, loaded.spec.device)
     limits = RunLimits(steps=steps, evaluations=evaluations, hours=hours, usd=usd, tokens=tokens)
     names = model or []
-    chosen = operators.split(",") if operators else None
-    check_asking(names, chosen, limits)
+    chosen = operators.split(",") if operators is not None else None
+    check_asking(names, chosen, limits, loaded.model)
     # Before there is a run: one without its key could not begin.
     models = models_of(names, loaded.model)
     with Archive.open(archive_place(archive)) as opened:
