@@ -10,6 +10,7 @@ from evolve.calls import Calls, CallsStopped, next_move
 from evolve.config import ModelSettings
 from evolve.messages import FailedCall, Fault, Message, Reply, Request, Usage
 
+PATIENCE_S = 60.0  # of a loaded machine; what is awaited takes milliseconds
 REQUEST = Request((Message("user", "hello"),), 100)
 
 
@@ -183,7 +184,7 @@ def test_what_an_adapter_stumbles_over_is_a_failed_call_without_its_text():
 
 def test_one_model_that_hangs_leaves_places_for_the_other():
     async def story():
-        slow, quick = Model(seconds=0.5), Model()
+        slow, quick = Model(seconds=PATIENCE_S), Model()
         slow.name = "test/slow"
         calls = Calls([slow, quick], ModelSettings(concurrency=3))
 
@@ -193,7 +194,7 @@ def test_one_model_that_hangs_leaves_places_for_the_other():
 
         hanging = [asyncio.create_task(hang()) for _ in range(9)]
         await asyncio.sleep(0.01)
-        await asyncio.wait_for(ask(calls, 99), 0.4)
+        await asyncio.wait_for(ask(calls, 99), PATIENCE_S / 2)
         for task in hanging:
             task.cancel()
         await asyncio.gather(*hanging, return_exceptions=True)
