@@ -33,8 +33,8 @@ from sandbox.watch import START_S, Ended, ParentGone, Watch
 
 _OURS = ("weak", "landlock", "strict")  # where the folder of candidates is no engine's
 _GATHER_AFTER = 16  # jobs: it takes .3 s with torch, more than a few forks cost without it
-# The collector is off, so that it copies no pages after a fork; the cycles that exceptions leave
-# would add up to some megabytes in ten thousand jobs.
+# The collector is off, so that it copies no pages after a fork, and the dumps of killed candidates
+# leave the heap in small pieces: both would add up to some megabytes in ten thousand jobs.
 _COLLECT_EVERY = 256
 
 
@@ -122,6 +122,7 @@ def _serve(warm: Warm, request: dict[str, Any], pair: Pair) -> Warm:
     wire.write_all(pair.replies, [*wire.encode(facts), here])
     if warm.jobs % _COLLECT_EVERY == 0:
         gc.collect()  # what we hold is frozen: it touches only what jobs left behind
+        process.give_back_memory()
     if warm.jobs == _GATHER_AFTER:
         process.gather_pages()
         warm = replace(warm, memory=process.usage(os.getpid()).memory)

@@ -42,6 +42,13 @@ def syscall(number: int, *arguments: Any) -> int:
     return call("syscall", number, *arguments)
 
 
+def malloc_trim() -> None:
+    """Give freed memory back to the system; nothing where the C library is not glibc."""
+    trim = getattr(_libc, "malloc_trim", None)
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
+
+
 def prctl(option: int, value: int) -> None:
     """Change one property of this process. Raises: OSError."""
     call("prctl", option, value, 0, 0, 0)

@@ -85,6 +85,11 @@ def adopt_orphans() -> None:
     libc.prctl(libc.PR_SET_CHILD_SUBREAPER, 1)
 
 
+def give_back_memory() -> None:
+    """Give memory that was freed in small pieces back to the system, where the C library can."""
+    libc.malloc_trim()
+
+
 def let_read(allowed: bool) -> None:
     """Let other processes of the same user read this one's memory and environment, or not."""
     libc.prctl(libc.PR_SET_DUMPABLE, int(allowed))
