@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# Tests wait for clocks about a third of their time: a third worker fills two cores.
+# Two workers kept two cores busy four fifths of the time, since tests wait for clocks.
 WORKERS ?= 3
 
 .PHONY: run install test quick lint types soak oracle baselines results benchmarks clean
