@@ -122,6 +122,13 @@ class Database:
         with self.explained(), self.engine.connect() as connection:
             yield connection
 
+    def writer(self, run: int) -> str | None:
+        """Say who is writing a run at this moment; None if it rests. Raises: ArchiveError."""
+        if self.lock_file is not None:
+            return locks.file_holder(self.lock_file, run)
+        with self.reading() as connection:
+            return locks.session_holder(connection, run)
+
     def commit(self, connection: Connection, name: str, work: Callable[[Connection], T]) -> T:
         """Do `work` in one transaction, all of it or nothing, on the caller's thread.
 

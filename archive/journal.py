@@ -204,18 +204,19 @@ class Journal:
 
         self._write("ran", work)
 
-    def evaluated(self, n: int | None, evaluation: Evaluation, *, graded: bool) -> Evaluation:
+    def evaluated(self, n: int | None, evaluation: Evaluation, *, graded: int) -> Evaluation:
         """Transaction E: keep an evaluation, and point step n at the row that stands.
 
-        n: None for an evaluation outside the search (the hidden test).
-        graded: whether the grader was called for it; counted once per step.
+        n: None for one that no step points at: of a confirmation, or outside the search.
+        graded: how often the run's grader was called for it; counted once per step, or per new row.
         Gives the row that stands, which another run may have written, with its id.
         """
         if evaluation.status not in SERVED:
             raise ValueError(f"{evaluation.status.value} stays with its step, it is no evaluation")
 
         def work(connection: Connection) -> Evaluation:
-            self._insert_new(connection, evaluations, [rows.evaluation_values(evaluation)])
+            row = rows.evaluation_values(evaluation)
+            is_new = self._insert_new(connection, evaluations, [row])
             key = ("task", "world", "stage", "block", "program", "level")
             same = (evaluations.c[name] == getattr(evaluation, name) for name in key)
             standing = rows.evaluation_of(
@@ -224,8 +225,9 @@ class Journal:
             if n is not None:
                 first = self._is_step(n), steps.c.evaluation.is_(None)
                 point = update(steps).where(*first).values(evaluation=standing.id)
-                if connection.execute(point).rowcount == 1 and graded:
-                    self._count(connection, gradings=1)
+                is_new = connection.execute(point).rowcount == 1
+            if is_new and graded:
+                self._count(connection, gradings=graded)
             return standing
 
         return self._write("evaluated", work)
@@ -480,9 +482,12 @@ class Journal:
         values = [rows.step_values(self.run.id, step) for step in asked]
         self._insert_new(connection, steps, values)
 
-    def _insert_new(self, connection: Connection, table: Any, values: list[dict[str, Any]]) -> None:
-        if values:
-            connection.execute(self._database.insert(table).on_conflict_do_nothing(), values)
+    def _insert_new(self, connection: Connection, table: Any, values: list[dict[str, Any]]) -> bool:
+        """Insert rows, but those that exist; give whether there was a new one."""
+        if not values:
+            return False
+        insert = self._database.insert(table).on_conflict_do_nothing()
+        return connection.execute(insert, values).rowcount > 0
 
     def _answer(self, connection: Connection, answer: Answer) -> Answer | None:
         row = connection.execute(select(*rows.ANSWER).where(self._is_answer(answer))).first()

@@ -1,40 +1,148 @@
-"""Leases: one holder per key among all runs and machines, so that no work is done twice.
+"""Leases: one holder per key among all runs, processes and machines, so no work is done twice.
 
-A lease only saves work and decides nothing: where two hold one key after all (a clock that is
-wrong, a holder that outlived its time), the same rows are written twice with the same content.
+A lease saves work and decides nothing. Where two hold one key after all (a holder that outlived
+its time, a writer whose server was restarted), the same rows are written twice with the same
+content, and the first of them stands.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, or_
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    cast,
+    delete,
+    extract,
+    func,
+    select,
+    update,
+)
+
+from archive.database import Database
+from archive.errors import ConnectionLost
+from archive.journal import RECONNECT_EVERY_S, RECONNECT_S
 from archive.records import RunRecord
-from archive.schema import leases
-from archive.store import Archive
+from archive.schema import leases, runs
+
+T = TypeVar("T")
 
 
-def acquire(archive: Archive, key: str, run: RunRecord, *, now: float, until: float) -> bool:
-    """Take or renew the lease on `key`; gives whether it is held by this run now.
+class Leases:
+    """Takes and gives back leases for the writer of one run.
 
-    now, until: seconds since 1970. A lease whose `until` has passed may be taken by anyone, and
-    one of an earlier epoch of the same run by its successor.
+    run: open for writing by this process, at this epoch. To others a lease is only as alive as its
+    writer: it is free once nobody holds the run's lock or the run was opened again, so what a
+    killed process held is free as soon as the database notices, which takes milliseconds.
+    Every method is a short transaction of its own, on no run's connection, and doing it twice has
+    the effect of once: it waits, as a journal does, for a server that is being restarted.
+    Raises: ArchiveError if the database cannot, ConnectionLost if the server stays away.
     """
-    row = {"key": key, "run": run.id, "epoch": run.epoch, "until": until}
-    insert = archive.database.insert(leases).values(row)
-    free = or_(leases.c.until <= now, leases.c.run == run.id)
-    take = insert.on_conflict_do_update(index_elements=["key"], set_=row, where=free)
 
-    def work(connection: Connection) -> bool:
-        return bool(connection.execute(take).rowcount == 1)
+    def __init__(self, database: Database, run: RunRecord) -> None:
+        self._database = database
+        self._run, self._epoch = run.id, run.epoch
 
-    return archive.database.write("acquire", work)
+    def take(self, key: str, seconds: float) -> bool:
+        """Take `key`, unless another holds it; give whether this run holds it now.
+
+        seconds: after which anyone may take it over, though its holder lives: longer than the work
+        takes. Of many that take one free key, one gets it. Taking one's own again renews it.
+        """
+        holder = self._seize(key, seconds, None)
+        if holder is None:
+            return True
+        if self._is_alive(holder):
+            return False
+        return self._seize(key, seconds, holder) is None
+
+    def renew(self, key: str, seconds: float) -> bool:
+        """Hold `key` for so many more seconds; give False if another took it over."""
+
+        def work(connection: Connection) -> bool:
+            longer = update(leases).where(self._is_mine(key)).values(until=self._now() + seconds)
+            return connection.execute(longer).rowcount == 1
+
+        return self._write("renew", work)
+
+    def release(self, key: str) -> None:
+        """Give `key` back; what another took over stays with it."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(leases).where(self._is_mine(key)))
+
+        self._write("release", work)
+
+    def release_all(self) -> None:
+        """Give back all that this run holds, and all that it held before it was killed."""
+
+        def work(connection: Connection) -> None:
+            ours = leases.c.run == self._run, leases.c.epoch <= self._epoch
+            connection.execute(delete(leases).where(*ours))
+
+        self._write("release_all", work)
+
+    def _seize(self, key: str, seconds: float, dead: _Holder | None) -> _Holder | None:
+        """Take `key` if it is free, run out, ours or held by `dead`; else give who holds it."""
+        run, epoch, until = leases.c.run, leases.c.epoch, leases.c.until
+        # Its row cannot go away in between: the insert that was refused has locked it.
+        holder = (
+            select(run, epoch, runs.c.epoch)
+            .join_from(leases, runs, runs.c.id == run, isouter=True)
+            .where(leases.c.key == key)
+        )
+
+        def work(connection: Connection) -> _Holder | None:
+            now = self._now()
+            may_take = (until <= now) | ((run == self._run) & (epoch <= self._epoch))
+            if dead is not None:
+                may_take |= (run == dead.run) & (epoch == dead.epoch)
+            row = {"run": self._run, "epoch": self._epoch, "until": now + seconds}
+            take = self._database.insert(leases).values(row | {"key": key})
+            take = take.on_conflict_do_update(index_elements=["key"], set_=row, where=may_take)
+            if connection.execute(take).rowcount == 1:
+                return None
+            return _Holder(*connection.execute(holder).one())
+
+        return self._write("take", work)
+
+    def _is_alive(self, holder: _Holder) -> bool:
+        if holder.epoch != holder.run_epoch:
+            return False
+        return self._patiently(lambda: self._database.writer(holder.run)) is not None
+
+    def _is_mine(self, key: str) -> ColumnElement[bool]:
+        of_run = (leases.c.run == self._run) & (leases.c.epoch == self._epoch)
+        return (leases.c.key == key) & of_run
+
+    def _now(self) -> Any:
+        """Give seconds since 1970 by the one clock that all who share the archive read."""
+        if self._database.lock_file is not None:
+            return time.time()  # a SQLite archive belongs to one machine
+        return cast(extract("epoch", func.clock_timestamp()), Double)
+
+    def _write(self, name: str, work: Callable[[Connection], T]) -> T:
+        return self._patiently(lambda: self._database.write(name, work))
+
+    def _patiently(self, deed: Callable[[], T]) -> T:
+        """Do what can be done twice, again if the server went away. Raises: ConnectionLost."""
+        deadline = time.monotonic() + RECONNECT_S
+        while True:
+            try:
+                return deed()
+            except ConnectionLost:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(RECONNECT_EVERY_S)
 
 
-def release(archive: Archive, key: str, run: RunRecord) -> None:
-    """Give the lease back, if this writer still holds it."""
-    mine = leases.c.key == key, leases.c.run == run.id, leases.c.epoch == run.epoch
+class _Holder(NamedTuple):
+    """The writer that holds a key, and the epoch that its run has reached; None if it is gone."""
 
-    def work(connection: Connection) -> None:
-        connection.execute(delete(leases).where(*mine))
-
-    archive.database.write("release", work)
+    run: int
+    epoch: int
+    run_epoch: int | None

@@ -33,6 +33,9 @@ PAGE = 10_000
 # How the response of a call begins whose bill nobody knows; see `records.CUT_OFF`.
 UNSETTLED = json.dumps(CUT_OFF, separators=(",", ":"))[:-1]
 
+# What the facts of a program hold whose outputs do not follow from its text, inputs and generator.
+UNREPEATABLE = json.dumps({"determinism": "none"}, separators=(",", ":"))[1:-1]
+
 # What a person may type of a program's hash; shorter ones fit too many.
 SHORTEST_PREFIX = 4
 
@@ -106,18 +109,42 @@ def find_digest(
     return _find(archive, task, world, stage, block, same, levels)
 
 
+def find_behaviour(
+    archive: Archive,
+    *,
+    task: str,
+    world: str,
+    stage: str,
+    block: int,
+    behaviour: str,
+    levels: Collection[str] | None = None,
+) -> Evaluation | None:
+    """Give an evaluation of a program with this functional hash, the oldest.
+
+    levels: as of `find_evaluation`.
+    """
+    same = schema.evaluations.c.behaviour == behaviour
+    return _find(archive, task, world, stage, block, same, levels)
+
+
+def evaluation(archive: Archive, id: int) -> Evaluation:
+    """Give an evaluation by its id, which a step points at."""
+    question = select(*rows.EVALUATION).where(schema.evaluations.c.id == id)
+    return rows.evaluation_of(_all(archive, question)[0])
+
+
 def elites(archive: Archive, run: int) -> list[EliteRow]:
-    """Give a run's elites, the best first; of equals the lower step."""
+    """Give a run's elites, the best first by what is believed of them; of equals the lower step."""
     table = schema.elites.c
     question = select(*rows.ELITE).where(table.run == run)
-    ordered = question.order_by(table.fitness.desc(), table.step)
+    ordered = question.order_by(table.mean.desc(), table.step)
     return [rows.elite_of(row) for row in _all(archive, ordered)]
 
 
 def best_fitness(archive: Archive) -> dict[int, float]:
-    """Give the fitness of the best elite of every run that has one."""
+    """Give what is believed of the fitness of every run's best elite, for runs that have one."""
     table = schema.elites.c
-    question = select(table.run, func.max(table.fitness)).group_by(table.run)
+    question = select(table.run, func.max(table.mean)).group_by(table.run)
     return dict(_all(archive, question))
 
 
@@ -233,7 +260,8 @@ def behaviour(archive: Archive, *, task: str, world: str, id: str) -> bytes | No
 class Counts:
     """A run in numbers, of told steps only but `asked`.
 
-    digests: different outputs digests among told steps, `confirm` apart.
+    digests: different outputs digests among told steps, `confirm` apart; a program that does not
+    repeat counts as one.
     syntax_duplicates, behaviour_duplicates: duplicates of a step with the same program, with
     another program of the same outputs.
     """
@@ -265,6 +293,9 @@ def counts(archive: Archive, run: int) -> Counts:
     operators = _counted(archive, mine & told, table.operator, table.model)
     searched = mine & told & (table.kind != Kind.CONFIRM.value)
     digests = select(func.count(table.outputs_digest.distinct())).where(searched)
+    # What does not repeat has no digest: each is one of its own.
+    unrepeatable = searched & table.ran.contains(UNREPEATABLE) & table.evaluation.is_not(None)
+    others = select(func.count()).where(unrepeatable)
     equal = {bool(same): number for same, number in _all(archive, duplicates)}
     return Counts(
         asked=_all(archive, select(func.count()).where(mine))[0][0],
@@ -272,7 +303,7 @@ def counts(archive: Archive, run: int) -> Counts:
         by_kind=kinds,
         by_status={Status(status): number for status, number in statuses},
         by_operator={(operator, model): number for operator, model, number in operators},
-        digests=_all(archive, digests)[0][0],
+        digests=_all(archive, digests)[0][0] + _all(archive, others)[0][0],
         syntax_duplicates=equal.get(True, 0),
         behaviour_duplicates=equal.get(False, 0),
     )

@@ -94,6 +94,7 @@ class Step:
     evaluation: id of the evaluation row. duplicate_of: the lowest told step it equals.
     cell: bin per measure. placement: "NOT_ADDED", "IMPROVED" or "NEW". told_seq: from 0.
     usd, tokens: of its calls, filled in when it is told; idea: the author's own line about it.
+    block: of `valid`, on which a `confirm` step compares its parents; None for other steps.
     """
 
     n: int
@@ -117,6 +118,7 @@ class Step:
     usd: float | None = None
     tokens: int | None = None
     idea: str | None = None
+    block: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class Evaluation:
     measures: means over instances. feedback: {instance: text}, empty texts left out.
     wall_s, cpu_s: seconds behind the wall, all instances together; max_rss_bytes: the largest.
     level: of the wall it ran behind. id: None until the archive has given one.
+    behaviour: the functional hash over probes, where it was probed; grade_s: seconds of grading, 0
+    where nobody graded.
     """
 
     task: str
@@ -149,6 +153,8 @@ class Evaluation:
     max_rss_bytes: int = 0
     level: str = ""
     id: int | None = None
+    behaviour: str | None = None
+    grade_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +188,9 @@ class Answer:
 class EliteRow:
     """One elite of a run's grid as stored for readers; derived from the told steps.
 
-    cell: bin per measure; slot: 0 is the one shown.
+    cell: bin per measure; slot: 0 is the one shown. fitness, n, se: on the train block.
+    mean, error: what is believed of its fitness, by which elites rank, and the standard error of
+    that. fresh: instances that it was confirmed on.
     """
 
     cell: tuple[int, ...]
@@ -193,6 +201,9 @@ class EliteRow:
     n: int
     se: float | None
     confirmed: bool = False
+    mean: float | None = None
+    error: float | None = None
+    fresh: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ def step_values(run: int, step: Step) -> dict[str, Any]:
         "usd": step.usd,
         "tokens": step.tokens,
         "idea": text(step.idea),
+        "block": step.block,
     }
 
 
@@ -87,6 +88,8 @@ def evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
         "cpu_s": evaluation.cpu_s,
         "max_rss_bytes": evaluation.max_rss_bytes,
         "level": evaluation.level,
+        "behaviour": evaluation.behaviour,
+        "grade_s": evaluation.grade_s,
     }
 
 
@@ -120,6 +123,9 @@ def elite_values(run: int, elite: EliteRow) -> dict[str, Any]:
         "n": elite.n,
         "se": rounded(elite.se),
         "confirmed": elite.confirmed,
+        "mean": rounded(elite.fitness if elite.mean is None else elite.mean),
+        "error": rounded(elite.error),
+        "fresh": elite.fresh,
     }
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 # The newest revision of archive/migrations, so that opening a current archive costs one query.
-VERSION = "evolve_0003"
+VERSION = "evolve_0004"
 
 # Named constraints, so that a later migration can speak of them on both databases.
 metadata = MetaData(
@@ -118,10 +118,13 @@ evaluations = Table(
     Column("cpu_s", Double, nullable=False),
     Column("max_rss_bytes", BigInteger, nullable=False),
     Column("level", Text, nullable=False),
+    Column("behaviour", Text),
+    Column("grade_s", Double, nullable=False, server_default="0"),
     UniqueConstraint(
         *("task", "world", "stage", "block", "program", "level"), name="uq_evaluations_program"
     ),
     Index("ix_evaluations_digest", "task", "world", "stage", "block", "outputs_digest"),
+    Index("ix_evaluations_behaviour", "task", "world", "stage", "block", "behaviour"),
 )
 
 steps = Table(
@@ -149,6 +152,7 @@ steps = Table(
     Column("usd", Double),
     Column("tokens", BigInteger),
     Column("idea", Text),
+    Column("block", BigInteger),
     UniqueConstraint("run", "told_seq", name="uq_steps_told_seq"),
 )
 
@@ -181,6 +185,9 @@ elites = Table(
     Column("n", Integer, nullable=False),
     Column("se", Double),
     Column("confirmed", Boolean, nullable=False),
+    Column("mean", Double),
+    Column("error", Double),
+    Column("fresh", Integer, nullable=False, server_default="0"),
 )
 
 notes = Table(

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, desc, select
 
-from archive import locks, rows
+from archive import rows
 from archive.database import Database, OnCommit
 from archive.errors import ArchiveError, Misnamed
 from archive.journal import Journal
@@ -131,10 +131,7 @@ class Archive:
 
     def writer(self, run: RunRecord) -> str | None:
         """Say who is writing a run at this moment; None if it rests."""
-        if self.database.lock_file is not None:
-            return locks.file_holder(self.database.lock_file, run.id)
-        with self.database.reading() as connection:
-            return locks.session_holder(connection, run.id)
+        return self.database.writer(run.id)
 
     def close(self) -> None:
         self.database.close()

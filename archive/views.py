@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Executable, case, exists, func, select
 
 from archive import rows, schema
 from archive.queries import UNSETTLED
-from archive.records import EliteRow, Evaluation, Kind, RunRecord, Status
+from archive.records import EliteRow, Kind, RunRecord, Status
 from archive.store import Archive
 
 
@@ -116,7 +116,7 @@ def shown_elites(archive: Archive, run: int) -> list[ShownElite]:
         .join_from(schema.elites, schema.steps, made)
         .join(schema.evaluations, evaluation.id == step.evaluation)
         .where(elite.run == run, elite.slot == 0)
-        .order_by(elite.fitness.desc(), elite.step)
+        .order_by(elite.mean.desc(), elite.step)
     )
     return [_shown(row) for row in _all(archive, question)]
 
@@ -203,7 +203,7 @@ def elite_records(archive: Archive, run: RunRecord) -> list[bytes]:
         .join_from(schema.elites, schema.steps, step.program == elite.program)
         .join(schema.behaviours, behaviour.id == step.behaviour)
         .where(elite.run == run.id, elite.slot == 0, *_same_world(run))
-        .order_by(elite.fitness.desc(), elite.step)
+        .order_by(elite.mean.desc(), elite.step)
     )
     return list(dict(_all(archive, question)).values())
 
@@ -240,12 +240,6 @@ def calls(archive: Archive, run: int) -> list[Calls]:
         Calls(operator, model or "", state == "failed", bool(cut), number, usd, int(tokens), blank)
         for operator, model, state, cut, number, usd, tokens, blank in _all(archive, question)
     ]
-
-
-def evaluation(archive: Archive, id: int) -> Evaluation:
-    """Give an evaluation by its id, which a step points at."""
-    question = select(*rows.EVALUATION).where(schema.evaluations.c.id == id)
-    return rows.evaluation_of(_all(archive, question)[0])
 
 
 def level(archive: Archive, run: int) -> str | None:

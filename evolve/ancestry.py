@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from archive import queries, views
+from archive import queries
 from archive.records import Step
 from archive.store import Archive
 
@@ -56,7 +56,7 @@ def diff_stat(diff: list[str]) -> tuple[int, int]:
 def _after(archive: Archive, parent: Ancestor | None, step: Step) -> Ancestor:
     fitness = gain = None
     if step.evaluation is not None:
-        fitness = views.evaluation(archive, step.evaluation).fitness
+        fitness = queries.evaluation(archive, step.evaluation).fitness
     if parent is None:
         return Ancestor(step, fitness, None, 0, 0)
     if fitness is not None and parent.fitness is not None:

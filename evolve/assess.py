@@ -11,13 +11,14 @@ from archive import queries
 from archive.journal import Journal
 from archive.records import Evaluation, Status
 from archive.store import Archive
+from evolve.confirmation import MAX_LOST_SLOTS
 from evolve.executor import UNSOUND, Progress, Slot, SlotLost, evaluation_of
+from evolve.grades import SERVED
 from evolve.loader import Task
 from evolve.local import LocalExecutor
 from evolve.program import program_id
 from evolve.screen import screen
 from evolve.statistics import Grouping, grouping
-from evolve.work import MAX_LOST_SLOTS, SERVED
 from evolve.world import world
 from sandbox.levels import MIN_LEVEL
 
@@ -56,7 +57,7 @@ class Assessor:
                 return known
         evaluation = await self._run_and_grade(source, key)
         if self._journal is not None and evaluation.status.value in SERVED:
-            return self._journal.evaluated(None, evaluation, graded=True)
+            return self._journal.evaluated(None, evaluation, graded=0)
         return evaluation
 
     async def control(self, source: str, stage: str, block: int = 0) -> Evaluation:

@@ -30,6 +30,9 @@ class SearchSettings(BaseModel):
     rank among the five best, 30 % uniform over cells), "uniform", "weighted" (ShinkaEvolve's), or
     "initial" (uniform over the initial programs: the random search that claims are compared with).
     depth: elites per cell. share_grades: whether a known outputs digest saves grading. credit: how
+    confirm: the largest share of steps that compare elites on fresh instances, 0 for none (then a
+    score is believed as measured); how many they are follows from how much of the gains is found
+    again. credit: how
     operators and models share the steps, "shares" (as declared) or "bandit" (moved by what the grid
     took for what it cost). Where models write, order, lookahead and credit have other defaults:
     "arrival", twice `model.concurrency` or 16 if that is more, and "bandit".
@@ -42,6 +45,7 @@ class SearchSettings(BaseModel):
     parents: Literal["rank", "uniform", "weighted", "initial"] = "rank"
     depth: int = Field(default=DEFAULT_DEPTH, ge=1, le=100)
     share_grades: bool = True
+    confirm: float = Field(default=0.1, ge=0, le=0.5)
     credit: Literal["shares", "bandit"] = "shares"
 
     def where_models_write(self, concurrency: int) -> SearchSettings:

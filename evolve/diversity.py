@@ -1,9 +1,8 @@
-"""How many different behaviours a set of programs has: Vendi scores over their probe records."""
+"""How many different behaviours a set of programs has: Vendi scores over how alike they are."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,24 +39,8 @@ def vendi_score(kernel: np.ndarray, q: float = 1.0) -> float:
     return math.exp(log_sum / (1.0 - q))
 
 
-def agreement_kernel(records: Sequence[Sequence[str]]) -> np.ndarray:
-    """Give the share of probes on which each two programs decide alike, (n, n).
-
-    records: per program what it decided on each probe, all on the same probes, at least one; a
-    failure is a decision too. A mean of equalities, so it is positive semidefinite.
-    """
-    decisions = np.unique(np.array(records), return_inverse=True)[1].reshape(len(records), -1)
-    alike = np.zeros((len(records), len(records)))
-    for probe in decisions.T:
-        alike += probe[:, None] == probe
-    return alike / decisions.shape[1]
-
-
-def vendi_scores(records: Sequence[Sequence[str]]) -> dict[str, float] | None:
-    """Give the Vendi scores of programs by their probe records, by order; None for no programs."""
-    if not records:
-        return None
-    kernel = agreement_kernel(records)
+def vendi_scores(kernel: np.ndarray) -> dict[str, float]:
+    """Give the Vendi scores that are shown, by the name of their order."""
     return {name: vendi_score(kernel, q) for name, q in ORDERS.items()}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from archive.records import Evaluation
 from evolve.errors import WorldError
@@ -57,13 +57,27 @@ class Drafted:
     value: Any
 
 
+# What a program's outputs follow from, as far as the probes can tell. "deterministic": from its
+# text and inputs. "injected": from its generator too, so that it is hashed and compared under
+# common random numbers. "none": from something else, as the order of a set of texts, addresses or
+# a clock; such a program has no functional hash.
+Determinism = Literal["deterministic", "injected", "none"]
+
+
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """What a program does on the probes: its functional hash, which predicts, and the record
-    it was made from. behaviour: None when a probe ended by the clock, which nothing may rest on."""
+    """What a program does on the probes.
+
+    behaviour: its functional hash, which predicts; None when a probe ended by the clock, which
+    nothing may rest on, and where there is no determinism. record: what it was made from.
+    determinism: None when a probe ended by the clock. wall_s: seconds of all probing, the start of
+    a warm process not included; shown only.
+    """
 
     behaviour: str | None
     record: bytes
+    determinism: Determinism | None
+    wall_s: float
 
 
 # Statuses that tell as much of the machine as of the program: they get a second chance alone, and
@@ -89,13 +103,16 @@ class Slot(Protocol):
         """Run a draft on the first probe and read its variable `observe`."""
 
     async def probe(self, source: str) -> Probed:
-        """Run a program on the probes."""
+        """Run a program on the probes: once as in a run, and again under other circumstances."""
 
     async def run(self, source: str, stage: str, block: int) -> Ran:
         """Run a program on a block, one child per instance, to the first that goes wrong."""
 
     async def grade(self, token: str) -> dict[str, Any]:
         """Grade what `run` left under this token; give the quality fields of an Evaluation."""
+
+    async def timed_grade(self, token: str) -> tuple[dict[str, Any], float]:
+        """Grade as `grade` does; also give the wall seconds that it took, to be shown only."""
 
 
 class Executor(Protocol):

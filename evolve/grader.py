@@ -6,13 +6,13 @@ request at a time over its pipes, in the checked wire format, and ends with its 
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,15 @@ from evolve import faults, hashing
 from evolve.errors import TaskError
 from evolve.executor import UNSOUND
 from evolve.grading import Calls, TaskCode
+from evolve.probing import Prober
 from evolve.randomness import candidate_seed
-from evolve.spec import TaskSpec, read_spec
+from evolve.spec import read_spec
 from evolve.task import Instance, Invalid, Progress
-from sandbox import Job, Limits, Outcome, Sandbox, SandboxError, wire
+from evolve.task_box import TaskBox
+from sandbox import Limits, Outcome, Sandbox, SandboxError, wire
 from sandbox.linux import process
 
-PROBE, TEST = "probe", "test"
+PROBE, TRAIN, TEST = "probe", "train", "test"
 # What a run asks for, and what `evolve check` and `evolve export` ask for besides.
 OPERATIONS = (
     "draft",
@@ -40,8 +42,12 @@ OPERATIONS = (
     "samples",
     "observe",
 )
-# Wall seconds allowed per CPU second: a backstop only, since other load must not judge.
-WALL_PER_CPU = 4.0
+# Blocks that every program of a run is run on.
+KEPT_BLOCKS = ((PROBE, 0), (TRAIN, 0))
+# Of all others so many stay at hand: `valid` and `test`, which are read in turns when programs are
+# compared on both, or a few fresh ones, each for the two or three programs of one confirmation. One
+# of data_selection takes 107 MB.
+MAX_OTHER_BLOCKS = 3
 # Outputs wait for their grading here; one slot has one step in hand, and a retry.
 MAX_TOKENS = 4
 # A grade that reads too much does so on any instance: a few are asked.
@@ -93,25 +99,24 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class _Block:
-    """A block, handed to the wall. idle_bytes: resident memory of a job that does nothing."""
+    """A block, handed to the wall."""
 
     stage: str
     number: int
     instances: tuple[Instance, ...]
-    idle_bytes: int
 
 
 class Grader:
     """One task, opened: its instances, the wall, and outputs that wait for their grade."""
 
-    def __init__(
-        self, spec: TaskSpec, code: TaskCode, world: str, box: Sandbox, test_is_open: bool
-    ) -> None:
-        self.spec, self.code, self.digest, self.world = spec, code, code.digest, world
-        self.box, self.test_is_open = box, test_is_open
-        self._blocks: dict[tuple[str, int], _Block] = {}
+    def __init__(self, box: TaskBox, world: str, test_is_open: bool) -> None:
+        self.spec, self.code, self.digest, self.world = box.spec, box.code, box.code.digest, world
+        self.test_is_open = test_is_open
+        self._box, self._prober = box, Prober(box, world)
+        self._blocks: dict[tuple[str, int], _Block] = {}  # the last one used stands last
         self._tokens: dict[str, tuple[_Block, list[Any]]] = {}
         self._num_tokens = 0
+        self._idle_bytes = 0  # resident memory of a job that does nothing
 
     @classmethod
     def open(
@@ -133,43 +138,33 @@ class Grader:
         harness = path / "harness.py"
         if spec.stepwise and harness.is_file():
             raise TaskError(f"{harness}: {HARNESS_AND_FEED}")
-        box = Sandbox.open(
+        box = TaskBox.open(
+            spec,
+            code,
+            harness.read_text(encoding="utf-8") if harness.is_file() else None,
             level=level,
             min_level=min_level,
             tried=tried,
-            preload=spec.preload,
-            inputs={},
-            harness=harness.read_text(encoding="utf-8") if harness.is_file() else None,
-            limits=_limits(spec),
-            device=spec.device,
-            device_memory=spec.limits.device_memory,
         )
         _one_thread()
-        return cls(spec, code, world, box, test_is_open)
+        return cls(box, world, test_is_open)
+
+    @property
+    def box(self) -> Sandbox:
+        """The sandbox that programs run in."""
+        return self._box.sandbox
 
     def close(self) -> None:
-        self.box.close()
+        self._prober.close()
+        self._box.close()
 
     def draft(self, source: str, observe: str) -> dict[str, Any]:
         """Run a draft on the first probe and give one of its variables."""
         return self._observed(source, self._block(PROBE, 0).instances[0], observe)
 
     def probe(self, source: str) -> dict[str, Any]:
-        """Run a program on the probes; failures are behaviour too, but not those of the clock.
-
-        The first time-out or broken limit ends it: nothing may rest on what comes after.
-        """
-        block, statuses, digests = self._block(PROBE, 0), [], []
-        for instance in block.instances:
-            outcome = self._run_one(source, instance)
-            if outcome.status in UNSOUND:
-                return {"behaviour": None, "record": b""}
-            statuses.append(outcome.status)
-            digests.append(self._one_digest(block, instance, outcome))
-        return {
-            "behaviour": hashing.plain_digest(self.digest, self.world, *digests),
-            "record": json.dumps({"statuses": statuses, "digests": digests}).encode(),
-        }
+        """Run a program on the probes: the fields of a Probed."""
+        return self._prober.probe(source, self._block(PROBE, 0).instances)
 
     def run(self, source: str, stage: str, block: int) -> dict[str, Any]:
         """Run a program on a block, to the first instance that goes wrong."""
@@ -177,7 +172,7 @@ class Grader:
         outcomes: list[Outcome] = []
         failed: tuple[str, str] | None = None
         for instance in blocked.instances:
-            outcome = self._run_one(source, instance)
+            outcome = self._box.run(source, instance)
             outcomes.append(outcome)
             if outcome.status != "ok":
                 failed = outcome.status, f"{instance.name}: {outcome.reason}"
@@ -195,13 +190,18 @@ class Grader:
             "cpu_s": math.fsum(outcome.cpu_s for outcome in outcomes),
             "max_rss_bytes": max((outcome.max_rss_bytes for outcome in outcomes), default=0),
             "level": self.box.level,
-            "limit_share": max(_limit_share(each, self.box.limits, blocked) for each in outcomes),
+            "limit_share": max(
+                _limit_share(each, self.box.limits, self._idle_bytes) for each in outcomes
+            ),
         }
 
     def grade(self, token: str) -> dict[str, Any]:
-        """Grade the outputs kept under a token: the quality fields of an Evaluation."""
+        """Grade the outputs kept under a token: {"quality": fields of an Evaluation, "seconds"}."""
         block, outputs = self._tokens.pop(token)
-        return self.code.quality(block.instances, self.code.grade_all(block.instances, outputs))
+        began = time.perf_counter()
+        grades = self.code.grade_all(block.instances, outputs)
+        quality = self.code.quality(block.instances, grades)
+        return {"quality": quality, "seconds": time.perf_counter() - began}
 
     def control(self, source: str, stage: str, block: int) -> dict[str, Any]:
         """Grade a control of the task's own folder, which may read private values."""
@@ -243,7 +243,7 @@ class Grader:
         blocked, form = self._block(stage, block), None
         # Probes need not be gradable: they are there to be run.
         for instance in () if stage == PROBE else blocked.instances[:MAX_FORM_INSTANCES]:
-            outcome = self._run_one(source, instance)
+            outcome = self._box.run(source, instance)
             if outcome.status == "ok" and faults.reads_beyond_form(
                 self.code, instance, outcome.value
             ):
@@ -264,7 +264,7 @@ class Grader:
         rows = []
         for instance in self._block(PROBE, 0).instances:
             calls: Calls = []
-            outcome = self._run_one(source, instance, calls=calls)
+            outcome = self._box.run(source, instance, calls=calls)
             value = [answer for _, answer in calls] if self.spec.stepwise else outcome.value
             rows.append(
                 {
@@ -292,43 +292,44 @@ class Grader:
     def _block(self, stage: str, number: int) -> _Block:
         """Give a block, building it and handing its public inputs to the wall at first use."""
         key = (stage, number)
-        if key not in self._blocks:
-            if stage == TEST and not self.test_is_open:
-                raise TaskError("the split `test` is hidden: only `evolve verify` opens it")
-            instances = self.code.instances(stage, number)
-            self.box.add_inputs({i.name: dict(i.public) for i in instances})
-            idle = self._run_one("", instances[0])
-            self._blocks[key] = _Block(stage, number, instances, idle.max_rss_bytes)
-        return self._blocks[key]
+        block = self._blocks.pop(key, None) or self._built(stage, number)
+        self._blocks[key] = block
+        return block
 
-    # --- running ---
+    def _built(self, stage: str, number: int) -> _Block:
+        if stage == TEST and not self.test_is_open:
+            raise TaskError("the split `test` is hidden: only `evolve verify` opens it")
+        instances = self.code.instances(stage, number)
+        self._refuse_names_of_others(stage, number, instances)
+        if (stage, number) not in KEPT_BLOCKS:
+            self._make_room()
+        self._box.hold(instances)
+        self._idle_bytes = self._box.run("", instances[0]).max_rss_bytes
+        return _Block(stage, number, instances)
 
-    def _run_one(
-        self,
-        source: str,
-        instance: Instance,
-        observe: str | None = None,
-        calls: Calls | None = None,
-    ) -> Outcome:
-        """Run one candidate. calls: takes (item, answer) of every call of a stepwise task."""
-        _assert_one_thread()
-        job = Job(
-            source=source,
-            entry=self.spec.entry,
-            input=instance.name,
-            rng_seed=candidate_seed(self.digest, instance.name),
-            pass_rng=self.spec.rng,
-            observe=observe,
-        )
-        if not self.spec.stepwise:
-            return self.box.run(job)
-        outcome = self.box.run(job, feed=lambda: self.code.feed(instance, calls))
-        if isinstance(outcome.value, Invalid):
-            return replace(outcome, status="invalid", reason=str(outcome.value), value=None)
-        return outcome
+    def _refuse_names_of_others(
+        self, stage: str, number: int, instances: tuple[Instance, ...]
+    ) -> None:
+        """Raises: TaskError when an instance is named like one of another block."""
+        names = {instance.name for instance in instances}
+        for block in self._blocks.values():
+            if shared := sorted(names.intersection(each.name for each in block.instances)):
+                raise TaskError(
+                    f"{self.spec.name}/task.py: an instance named {shared[0]!r} is in block "
+                    f"{block.number} of {block.stage!r} and in block {number} of {stage!r}: put "
+                    "split and block into the name, it seeds the candidates' generators"
+                )
+
+    def _make_room(self) -> None:
+        """Forget blocks that were not used for longest, but none whose outputs wait for a grade."""
+        waiting = {(block.stage, block.number) for block, _ in self._tokens.values()}
+        others = [key for key in self._blocks if key not in KEPT_BLOCKS]
+        excess = len(others) + 1 - MAX_OTHER_BLOCKS
+        for key in [key for key in others if key not in waiting][: max(excess, 0)]:
+            self._box.drop(self._blocks.pop(key).instances)
 
     def _observed(self, source: str, instance: Instance, observe: str) -> dict[str, Any]:
-        outcome = self._run_one(source, instance, observe)
+        outcome = self._box.run(source, instance, observe=observe)
         return {"status": outcome.status, "reason": outcome.reason, "value": outcome.value}
 
     def _digest(
@@ -346,15 +347,6 @@ class Grader:
             reason = str(grades) if isinstance(grades, Invalid) else f"output: {error}"
             return None, ("invalid", reason)
 
-    def _one_digest(self, block: _Block, instance: Instance, outcome: Outcome) -> str:
-        if outcome.status != "ok":
-            # The kind of failure is behaviour; its message may name lines and is not.
-            return outcome.status
-        try:
-            return hashing.digest((), self.spec.canonical, [(instance.name, outcome.value)])
-        except (ValueError, TypeError):
-            return "invalid"
-
     def _keep(self, block: _Block, outputs: list[Any]) -> str:
         self._num_tokens += 1
         token = str(self._num_tokens)
@@ -364,23 +356,10 @@ class Grader:
         return token
 
 
-def _limits(spec: TaskSpec) -> Limits:
-    budget = spec.limits
-    return Limits(
-        wall_s=budget.wall_s or WALL_PER_CPU * budget.cpu_s,
-        cpu_s=budget.cpu_s,
-        memory_mb=budget.memory_mb,
-        tasks=budget.tasks,
-        file_mb=budget.file_mb,
-        result_mb=budget.result_mb,
-        output_kb=budget.output_kb,
-    )
-
-
-def _limit_share(outcome: Outcome, limits: Limits, block: _Block) -> float:
+def _limit_share(outcome: Outcome, limits: Limits, idle_bytes: int) -> float:
     """Give the largest share of a limit on time or memory that a job used; 1 if it broke any."""
     # What the warm process holds is charged to no job.
-    own_bytes = max(0, outcome.max_rss_bytes - block.idle_bytes)
+    own_bytes = max(0, outcome.max_rss_bytes - idle_bytes)
     return max(
         outcome.wall_s / limits.wall_s,
         outcome.cpu_s / limits.cpu_s,
@@ -394,12 +373,6 @@ def _one_thread() -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)
-
-
-def _assert_one_thread() -> None:
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.get_num_threads() != 1:
-        raise TaskError("task.py changed the number of torch's threads: results would not repeat")
 
 
 def _claim_pipes() -> tuple[int, int]:

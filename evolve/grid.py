@@ -7,7 +7,7 @@ RainbowPlus (Dang et al. 2025); statistics carry the names of pyribs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -30,8 +30,10 @@ class Placement(IntEnum):
 class Elite:
     """A program that holds a place.
 
-    fitness: higher is better; n: instances behind it, se: its standard error.
-    nodes: syntax nodes; fewer wins a tie of fitness, then the lower step: a total order.
+    fitness: on the train block, higher is better; n: instances behind it, se: its standard error.
+    mean: what is believed of its true fitness, by which elites rank, and `fitness` unless somebody
+    says otherwise; error: the standard error of that. fresh: instances of fresh blocks that it was
+    confirmed on. nodes: syntax nodes; fewer wins a tie, then the lower step: a total order.
     """
 
     step: int
@@ -40,11 +42,21 @@ class Elite:
     nodes: int
     n: int = 0
     se: float | None = None
-    confirmed: bool = False
+    believed: float | None = None
+    error: float | None = None
+    fresh: int = 0
+
+    @property
+    def mean(self) -> float:
+        return self.fitness if self.believed is None else self.believed
+
+    @property
+    def confirmed(self) -> bool:
+        return self.fresh > 0
 
     def key(self) -> tuple[float, int, int]:
         """Give what elites are sorted by, best first."""
-        return (-self.fitness, self.nodes, self.step)
+        return (-self.mean, self.nodes, self.step)
 
 
 @dataclass(frozen=True)
@@ -68,13 +80,39 @@ class Grid:
         return tuple(cell), clipped
 
     def place(self, cell: Cell, elite: Elite) -> tuple[Grid, Placement]:
-        """Offer an elite to its cell."""
+        """Offer an elite to its cell.
+
+        A challenger that nobody confirmed takes the cell at once; the best confirmed one stays
+        beside it, though the cell be full, until both are compared.
+        """
         held = self.cells.get(cell, ())
-        kept = tuple(sorted((*held, elite), key=Elite.key)[: self.depth])
+        kept = self._kept((*held, elite))
         if elite not in kept:
             return self, Placement.NOT_ADDED
         grid = Grid(self.measures, self.depth, {**self.cells, cell: kept})
         return grid, Placement.IMPROVED if held else Placement.NEW
+
+    def revalued(self, value: Callable[[Elite], Elite | None]) -> Grid:
+        """Give the grid with every elite replaced by what `value` makes of it, None to let it go."""
+        cells = {}
+        for cell, held in self.cells.items():
+            if kept := self._kept([new for old in held if (new := value(old)) is not None]):
+                cells[cell] = kept
+        return Grid(self.measures, self.depth, cells)
+
+    def changed(self, before: Grid) -> Iterator[tuple[Cell, tuple[Elite, ...]]]:
+        """Give the cells that differ from those of another grid, with whom they hold now."""
+        for cell in sorted(self.cells.keys() | before.cells.keys()):
+            if (held := self.cells.get(cell, ())) != before.cells.get(cell, ()):
+                yield cell, held
+
+    def _kept(self, elites: Iterable[Elite]) -> tuple[Elite, ...]:
+        """Give those that stay in a cell, best first."""
+        ranked = sorted(elites, key=Elite.key)
+        kept, rest = ranked[: self.depth], ranked[self.depth :]
+        if not any(elite.confirmed for elite in kept):
+            kept += [elite for elite in rest if elite.confirmed][:1]
+        return tuple(kept)
 
     def shown(self) -> Iterator[tuple[Cell, Elite]]:
         """Give each occupied cell with its best elite, in the order of cells."""
@@ -91,8 +129,9 @@ class Grid:
 class GridStats:
     """pyribs' statistics of a grid, over the elites shown.
 
-    coverage: share of cells that are held. qd_score: sum of fitness less `qd_offset`;
-    norm_qd_score: that over the number of cells. obj_max, obj_mean: None when empty.
+    coverage: share of cells that are held. qd_score: sum of what is believed of their fitness, less
+    `qd_offset` each; norm_qd_score: that over the number of cells. obj_max, obj_mean: of the same;
+    None when empty.
     """
 
     num_elites: int
@@ -106,7 +145,7 @@ class GridStats:
 def grid_stats(grid: Grid, qd_offset: float = 0.0) -> GridStats:
     """Compute the statistics that people of the field expect."""
     cells = math.prod(measure.bins for measure in grid.measures)
-    fitness = [elite.fitness for _, elite in grid.shown()]
+    fitness = [elite.mean for _, elite in grid.shown()]
     qd_score = math.fsum(value - qd_offset for value in fitness)
     return GridStats(
         num_elites=len(fitness),

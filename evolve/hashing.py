@@ -46,17 +46,41 @@ def canonical(form: str, output: Any) -> bytes:
     """
     kind, _, argument = form.partition(":")
     if kind == "set":
-        return _tree(_members(output))
+        return _tree(members(output))
     if kind == "mask":
-        return _tree([_finite(part).astype(bool) for part in _parts(output)])
+        return _tree(masks(output))
     if kind in ("ranking", "topk"):
-        orders = [_ranking(_finite(part)) for part in _parts(output)]
-        shapes = [list(part.shape) for part in _parts(output)]
-        tops = orders if kind == "ranking" else [np.sort(o[: int(argument)]) for o in orders]
+        shapes, ranked = orders(output)
+        tops = ranked if kind == "ranking" else [np.sort(o[: int(argument)]) for o in ranked]
         return _tree([shapes, tops])
     if kind == "float":
         return _tree(output, bits=int(argument))
     return _tree(output)
+
+
+def members(output: Any) -> np.ndarray:
+    """Give a vector of distinct integers in ascending order. Raises: ValueError if it is none."""
+    array = _array(output)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(f"not a vector of integers, but {array.dtype} of shape {array.shape}")
+    distinct = np.unique(array)
+    if len(distinct) < len(array):
+        raise ValueError(f"{len(array) - len(distinct)} items stand in it twice")
+    return distinct
+
+
+def masks(output: Any) -> list[np.ndarray]:
+    """Give truth values, part by part. Raises: ValueError for NaN, or what is no array."""
+    return [_finite(part).astype(bool) for part in _parts(output)]
+
+
+def orders(output: Any) -> tuple[list[list[int]], list[np.ndarray]]:
+    """Give the shape of each part, and its items by score: highest first, ties by index.
+
+    Raises: ValueError for NaN, or what is no array of numbers.
+    """
+    scores = [_finite(part) for part in _parts(output)]
+    return [list(part.shape) for part in scores], [_ranking(part) for part in scores]
 
 
 def widened(value: Any) -> Any:
@@ -138,16 +162,6 @@ def _array(output: Any) -> np.ndarray:
     if array.size == 0:
         array = array.astype(np.int64)
     return array
-
-
-def _members(output: Any) -> np.ndarray:
-    array = _array(output)
-    if array.ndim != 1 or array.dtype.kind not in "iu":
-        raise ValueError(f"not a vector of integers, but {array.dtype} of shape {array.shape}")
-    members = np.unique(array)
-    if len(members) < len(array):
-        raise ValueError(f"{len(array) - len(members)} items stand in it twice")
-    return members
 
 
 def _finite(array: np.ndarray) -> np.ndarray:

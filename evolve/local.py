@@ -165,8 +165,13 @@ class LocalSlot:
         return Ran(**await self._retried("run", arguments))
 
     async def grade(self, token: str) -> dict[str, Any]:
+        quality, _ = await self.timed_grade(token)
+        return quality
+
+    async def timed_grade(self, token: str) -> tuple[dict[str, Any], float]:
         # Not retried here: a fresh grader does not hold the outputs. Whoever ran them runs again.
-        return dict(await self._call("grade", {"token": token}))
+        graded = await self._call("grade", {"token": token})
+        return dict(graded["quality"]), graded["seconds"]
 
     async def describe(self, stage: str, block: int) -> list[dict[str, Any]]:
         """Give names, subgroups and dimensions of a block's instances."""

@@ -12,7 +12,8 @@ from typing import Any
 
 from archive.records import Step
 from evolve.run import Run
-from evolve.work import Stopped, Worker
+from evolve.slots import Stopped
+from evolve.work import Worker
 
 # After the first request to stop, work that is running may take so long to finish.
 GRACE_SECONDS = 30.0

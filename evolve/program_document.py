@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from archive import queries, views
+from archive import queries
 from archive.records import Answer, Evaluation, RunRecord, Step
 from archive.store import Archive
 from evolve.ancestry import Ancestor, main_line
@@ -28,7 +28,7 @@ def show_document(archive: Archive, prefix: str, *, with_prompt: bool = False) -
     program = queries.program(archive, prefix)
     run_id, step = queries.step_of_program(archive, program.id)
     run = run_by_id(archive, run_id)
-    evaluation = None if step.evaluation is None else views.evaluation(archive, step.evaluation)
+    evaluation = None if step.evaluation is None else queries.evaluation(archive, step.evaluation)
     return {
         "program": program.id,
         "run": run.name,

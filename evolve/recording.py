@@ -75,11 +75,17 @@ def _pairs(
     if known is not None and found is not None:
         for name in GRADED:
             yield name, getattr(known, name), getattr(found, name)
+    yield "comparison", _compared(recorded), _compared(replayed)
     for name in TOLD:
         yield name, getattr(recorded, name), getattr(replayed, name)
     if recorded.ran is None:
         # Why a program was not run follows from what was written; a crash may name an address.
         yield "reason", recorded.reason, replayed.reason
+
+
+def _compared(step: Step) -> Any:
+    """Give what a confirm step found; None for any other."""
+    return (step.ran or {}).get("compared")
 
 
 def _narrowed(name: str, one: Any, other: Any) -> tuple[str, Any, Any]:

@@ -7,23 +7,28 @@ texts, outputs, grades, places. A step that differs from the recorded one is not
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any, NoReturn
 
 from archive import queries
-from archive.journal import SERVED, Journal
+from archive.journal import Journal
 from archive.records import Answer, Evaluation, RunRecord, Step
 from archive.rows import rounded
 from archive.store import Archive
+from evolve.confirmation import Confirmer
 from evolve.desk import JournaledDesk
 from evolve.errors import EvolveError, Unwritten
-from evolve.executor import Executor, Probed, Ran
+from evolve.evaluator import Evaluator
+from evolve.executor import Probed, Ran
+from evolve.grades import SERVED
 from evolve.loader import Task
+from evolve.memo import Memo, Subject
 from evolve.operators.base import Operator
 from evolve.recording import Difference, Recording, difference
 from evolve.run import Assignment, Run
+from evolve.state import State
 from evolve.work import Worker
 
 
@@ -77,60 +82,123 @@ class Replay(Run):
 
 
 class ReplayWorker(Worker):
-    """Does the work of a replay's steps anew; the archive's evaluations are only compared with.
+    """Does the work of a replay's steps anew, and makes no call."""
 
-    Inside one replay a program is run once and equal outputs are graded once, as in any run.
-    """
+    run: Replay
 
-    def __init__(self, replay: Replay, executor: Executor) -> None:
-        super().__init__(replay, executor)
-        self._recording = replay.recording
-        self._anew: dict[str, Evaluation] = {}
-        self._anew_by_digest: dict[str, Evaluation] = {}
+    def _memo(self) -> Memo:
+        return ReplayMemo(self.run, self.executor.levels)
+
+    def _evaluator(self, *parts: Any) -> Evaluator:
+        return ReplayEvaluator(self.run, *parts)
+
+    def _confirmer(self, *parts: Any) -> Confirmer:
+        return ReplayConfirmer(self.run, *parts)
 
     def _desk(self, assignment: Assignment) -> JournaledDesk:
-        return ReplayDesk(self.run, assignment, self._recording)
+        return ReplayDesk(self.run, assignment, self.run.recording)
+
+
+class ReplayMemo(Memo):
+    """Knows what this replay found anew; the archive's evaluations are only compared with.
+
+    So inside one replay a program is run once and equal outputs are graded once, as in any run.
+    """
+
+    def __init__(self, replay: Replay, levels: Collection[str]) -> None:
+        super().__init__(replay, levels)
+        self._name = replay.record.name
+        self._anew: dict[tuple[str, int, str], Evaluation] = {}
+        self._by_digest: dict[tuple[str, int, str], Evaluation] = {}
+        self._by_behaviour: dict[str, Evaluation] = {}
+
+    def find(self, subject: Subject) -> Evaluation | None:
+        return self._anew.get((subject.stage, subject.block, subject.program))
+
+    def find_outputs(self, subject: Subject, outputs_digest: str) -> Evaluation | None:
+        return self._by_digest.get((subject.stage, subject.block, outputs_digest))
+
+    def find_behaviour(self, behaviour: str) -> Evaluation | None:
+        return self._by_behaviour.get(behaviour)
+
+    def lease(self, what: str, subject: Subject, key: str) -> str:
+        """Name a piece of work of this replay's own: what others grade is nothing to it."""
+        return f"{super().lease(what, subject, key)}:{self._name}"
+
+    def keep(self, step: Step, evaluation: Evaluation, *, graded: int) -> tuple[Step, Evaluation]:
+        """Keep what was found anew at hand, beside the row that stands, and tell from it."""
+        step, standing = super().keep(step, evaluation, graded=graded)
+        return step, self._remember(evaluation, standing)
+
+    def keep_fresh(self, evaluation: Evaluation, graded: int) -> Evaluation:
+        return self._remember(evaluation, super().keep_fresh(evaluation, graded))
+
+    def _remember(self, evaluation: Evaluation, standing: Evaluation) -> Evaluation:
+        anew = _as_a_row_has_it(replace(evaluation, id=standing.id))
+        where = anew.stage, anew.block
+        self._anew[*where, anew.program] = anew
+        if anew.outputs_digest is not None:
+            self._by_digest.setdefault((*where, anew.outputs_digest), anew)
+        if anew.behaviour is not None:
+            self._by_behaviour.setdefault(anew.behaviour, anew)
+        return anew
+
+
+class ReplayEvaluator(Evaluator):
+    """Evaluates a replay's programs anew, but for verdicts that would not come out again."""
+
+    def __init__(self, replay: Replay, *parts: Any) -> None:
+        super().__init__(replay, *parts)
+        self._recording = replay.recording
+
+    async def evaluate(self, step: Step, snapshot: State) -> tuple[Step, Evaluation | None]:
+        recorded = self._recording.steps[step.n]
+        if recorded.ran is None or recorded.program != step.program or step.ran is not None:
+            return await super().evaluate(step, snapshot)
+        if recorded.ran["status"] not in SERVED:
+            # Another machine, or a busier one, may judge otherwise: that would prove nothing.
+            return self._as_recorded(step, recorded), None
+        if recorded.ran.get("determinism") == "none" and recorded.evaluation is not None:
+            known = self._recording.evaluation(step.n)
+            assert known is not None
+            return self._memo.keep(self._as_recorded(step, recorded), known, graded=0)
+        return await super().evaluate(step, snapshot)
+
+    def _as_recorded(self, step: Step, recorded: Step) -> Step:
+        assert recorded.ran is not None
+        behaviour = None if recorded.behaviour is None else (recorded.behaviour, None)
+        self.run.journal.ran(step.n, recorded.ran, outputs_digest=None, behaviour=behaviour)
+        return replace(step, ran=recorded.ran, behaviour=recorded.behaviour)
 
     def _behaviour_of(self, step: Step, task: str, world: str) -> str | None:
         return self._recording.steps[step.n].behaviour
 
-    def _kept_behaviour(self, step: Step, probed: Probed) -> tuple[str, bytes | None] | None:
+    def _kept_behaviour(self, step: Step, probed: Probed | None) -> tuple[str, bytes | None] | None:
         """Take the functional hash as recorded: a slow clock may have left it out then, or now."""
         behaviour = self._recording.steps[step.n].behaviour
         return None if behaviour is None else (behaviour, None)
 
-    def _facts(self, step: Step, ran: Ran) -> Mapping[str, Any]:
+    def _facts(self, step: Step, ran: Ran) -> dict[str, Any]:
         """Take times and memory as they were recorded: a later prompt may have told them."""
         recorded = self._recording.steps[step.n].ran
         if recorded is not None and recorded["status"] == ran.status:
-            return recorded
+            return dict(recorded)
         return super()._facts(step, ran)
 
-    async def _evaluate(self, step: Step) -> tuple[Step, Evaluation | None]:
-        recorded = self._recording.steps[step.n]
-        by_machine = recorded.ran is not None and recorded.ran["status"] not in SERVED
-        if by_machine and recorded.program == step.program and step.ran is None:
-            # Another machine, or a busier one, may judge otherwise: that would prove nothing.
-            assert recorded.ran is not None
-            behaviour = None if recorded.behaviour is None else (recorded.behaviour, None)
-            self.run.journal.ran(step.n, recorded.ran, outputs_digest=None, behaviour=behaviour)
-            return replace(step, ran=recorded.ran, behaviour=recorded.behaviour), None
-        return await super()._evaluate(step)
 
-    def _find_program(self, program: str) -> Evaluation | None:
-        return self._anew.get(program)
+class ReplayConfirmer(Confirmer):
+    """Compares a replay's programs anew, but where a clock or a limit was the judge."""
 
-    def _find_outputs(self, outputs_digest: str) -> Evaluation | None:
-        return self._anew_by_digest.get(outputs_digest)
+    def __init__(self, replay: Replay, *parts: Any) -> None:
+        super().__init__(replay, *parts)
+        self._recording = replay.recording
 
-    def _kept(self, step: Step, evaluation: Evaluation, *, graded: bool) -> tuple[Step, Evaluation]:
-        """Keep what was found anew at hand, beside the row that stands, and tell from it."""
-        step, standing = super()._kept(step, evaluation, graded=graded)
-        anew = _as_a_row_has_it(replace(evaluation, id=standing.id))
-        self._anew[anew.program] = anew
-        if anew.outputs_digest is not None:
-            self._anew_by_digest.setdefault(anew.outputs_digest, anew)
-        return step, anew
+    async def confirm(self, step: Step, snapshot: State) -> Step:
+        recorded = self._recording.steps[step.n].ran
+        if recorded is None or not recorded.get("by_machine") or step.ran is not None:
+            return await super().confirm(step, snapshot)
+        self.run.journal.ran(step.n, recorded, outputs_digest=None)
+        return replace(step, ran=recorded)
 
 
 class ReplayDesk(JournaledDesk):

@@ -18,8 +18,10 @@ from archive import queries
 from archive.journal import SERVED, Journal
 from archive.records import Evaluation, Kind, RunRecord, Step
 from archive.store import Archive
+from evolve.belief import comparison
 from evolve.briefing import Briefing, briefing_of
 from evolve.config import ModelSettings, RunLimits, SearchSettings
+from evolve.confirming import challenge
 from evolve.errors import UsageError
 from evolve.grid import Grid
 from evolve.loader import Task
@@ -27,7 +29,7 @@ from evolve.operators.base import Operator, ParentProgram
 from evolve.program import count_nodes, program_id
 from evolve.randomness import step_rng
 from evolve.selection import Company, Means, ask
-from evolve.state import State, fold, tell
+from evolve.state import Rules, State, fold, tell
 from evolve.statistics import grouping
 
 STAGE = "train"
@@ -143,9 +145,18 @@ class Run:
 
         To be told before the first step, since parents are paired by it.
         """
-        kept = [{key: each[key] for key in ("name", "groups", "unit")} for each in instances]
-        self.journal.describe(STAGE, BLOCK, kept)
+        self.describe_block(STAGE, BLOCK, instances)
         self.briefing = self._briefing()
+        # Nothing is told before: the one state there is learns it too.
+        self.state = replace(self.state, rules=self._rules())
+        self._snapshots = {k: replace(s, rules=self._rules()) for k, s in self._snapshots.items()}
+
+    def describe_block(
+        self, stage: str, block: int, instances: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Keep how the task groups the instances of any block."""
+        kept = [{key: each[key] for key in ("name", "groups", "unit")} for each in instances]
+        self.journal.describe(stage, block, kept)
 
     @property
     def num_working(self) -> int:
@@ -166,8 +177,15 @@ class Run:
 
         program: source. evaluation: of it on the train block; its task, world and program are
         filled in. Gives the steps that were told, this one or others that waited for it.
-        Raises: Unparsable, with nothing written, if Python cannot read the program.
+        Raises: Unparsable, with nothing written, if Python cannot read the program; UsageError for
+        a step that makes no program.
         """
+        if assignment.step.kind is Kind.CONFIRM:
+            raise UsageError(
+                f"step {assignment.n} makes no program, it compares {len(assignment.parents)} on "
+                f"block {assignment.step.block} of valid: give in their scores by tell_compared, or "
+                "begin the run with search.confirm=0"
+            )
         n, facts = assignment.n, {"status": evaluation.status.value, "reason": evaluation.reason}
         identity = program_id(program)
         self.journal.written(n, source=program, program=identity, nodes=count_nodes(program))
@@ -193,6 +211,20 @@ class Run:
         graded = evaluation.outputs_digest is not None
         kept = self.journal.evaluated(n, evaluation, graded=graded)
         self.finish(replace(step, evaluation=kept.id), kept)
+        return self.tell_ready()
+
+    def tell_compared(
+        self, assignment: Assignment, scores: Sequence[Mapping[str, float] | None]
+    ) -> list[Step]:
+        """Give in what the programs of a confirm step scored on its fresh block.
+
+        scores: {instance: score} of each of `assignment.parents`, all on the same instances; None
+        for one that failed there. Gives the steps that were told.
+        """
+        found = comparison(scores, self.briefing.grouping.units)
+        facts = {"status": "ok", "compared": found.plain(), "by_machine": False}
+        self.journal.ran(assignment.n, facts, outputs_digest=None)
+        self.finish(replace(assignment.step, ran=facts), None)
         return self.tell_ready()
 
     def finish(self, step: Step, evaluation: Evaluation | None) -> None:
@@ -261,7 +293,7 @@ class Run:
         evaluations = queries.evaluations(self.archive, self.record.id)
         nodes = queries.program_nodes(self.archive, self.record.id)
         known = {step.n: step for step in told} | self._open
-        state = State(Grid(self.task.spec.measures, self.settings.depth))
+        state = State(Grid(self.task.spec.measures, self.settings.depth), self._rules())
         needed = {step.asked_after for step in self._open.values()}
         asks: list[Step] = []
         asked_at: dict[int, list[Step]] = {}
@@ -298,15 +330,14 @@ class Run:
 
         others: the steps that were asked before and are not told yet. known: those with a row.
         """
-        company = Counter(step.parents[0] for step in others if step.parents)
+        under_way = list(others)
         steps: list[Step] = []
         for n in self._due(state.told):
             absent = (s for s in self.absent if (s.asked_after, s.n) < (state.told, n))
-            strangers = Counter(step.parents[0] for step in absent if step.parents)
-            step = known.get(n) or self._ask(state, n, company + strangers)
+            step = known.get(n) or self._ask(state, n, [*under_way, *absent])
             if step is None:
                 continue
-            company.update(step.parents[:1])
+            under_way.append(step)
             if n not in known:
                 steps.append(step)
         return steps
@@ -330,15 +361,30 @@ class Run:
     def _may_be_asked(self, n: int) -> bool:
         return self.limits.steps is None or n < self.limits.steps
 
-    def _ask(self, state: State, n: int, company: Company) -> Step | None:
-        """Decide step n from a state; None when nothing in it could be a parent."""
+    def _ask(self, state: State, n: int, under_way: Sequence[Step]) -> Step | None:
+        """Decide step n from a state; None when nothing in it could be a parent.
+
+        under_way: the steps that were asked before and are not told yet.
+        """
         if n < len(self.initial):
             return Step(n, state.told, Kind.INITIAL, operator="initial")
+        if (asked := challenge(state, under_way)) is not None:
+            return Step(
+                n,
+                state.told,
+                Kind.CONFIRM,
+                operator=Kind.CONFIRM.value,
+                parents=asked.programs,
+                block=asked.block,
+            )
         rng = step_rng(self.record.rng_seed, n, "ask")
-        choice = ask(state, self.means, rng, self.briefing.grouping, company)
+        choice = ask(state, self.means, rng, self.briefing.grouping, _company(under_way))
         if choice is None:
             return None
         return Step(n, state.told, Kind.SEARCH, choice.operator, choice.model, choice.parents)
+
+    def _rules(self) -> Rules:
+        return Rules(self.settings.confirm, self.briefing.grouping.units)
 
     def _briefing(self) -> Briefing:
         """Give what models are told, as it was when the run began."""
@@ -366,6 +412,12 @@ class Run:
             f"none of the {len(self.initial)} initial programs of {self.task.name} is valid; {why}. "
             f"`evolve check {self.task.name}` tells more"
         )
+
+
+def _company(under_way: Iterable[Step]) -> Company:
+    """Count the children that are being made, by their first parent."""
+    made = (step for step in under_way if step.parents and step.kind is not Kind.CONFIRM)
+    return Counter(step.parents[0] for step in made)
 
 
 def _parent(snapshot: State, n: int) -> ParentProgram:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ from archive import views
 from archive.records import RunRecord
 from archive.store import Archive
 from evolve.diversity import WINDOW, collapse, vendi_scores
+from evolve.novelty import kernel
 
 Document = dict[str, Any]
 
@@ -18,7 +18,7 @@ MAX_ELITES = 400
 
 
 def diversity_document(archive: Archive, run: RunRecord) -> Document:
-    """Give Vendi scores of a run by the share of probes on which two programs decide alike.
+    """Give Vendi scores of a run by how alike two programs decide on the probes, on the average.
 
     elites: of those that the cells show, the best 400. recent: of the last 50 told search steps
     that ran here; before: of the 50 before these. Each {"n": programs, and a score per order:
@@ -36,6 +36,6 @@ def diversity_document(archive: Archive, run: RunRecord) -> Document:
 
 
 def _scores(records: Sequence[bytes]) -> Document | None:
-    # A digest per probe, or how it failed there.
-    scores = vendi_scores([json.loads(record)["digests"] for record in records])
-    return scores and {"n": len(records), **scores}
+    if not records:
+        return None
+    return {"n": len(records), **vendi_scores(kernel(records))}

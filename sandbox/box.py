@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +29,7 @@ _GRACE_S = 60.0  # beyond the wall limit, before a silent warm process is called
 _GROUPED: tuple[Level, ...] = ("landlock", "strict")  # an engine has its own, and weak no promise
 _STATUSES: tuple[Status, ...] = ("ok", "invalid", "crashed", "over_limit")  # that a report may say
 _MAX_REASON = 4000  # characters
+_MAX_HASH_SEED = 2**32 - 1  # Python's own bound
 
 
 class _KeepsDying(SandboxError):
@@ -53,11 +54,13 @@ class Sandbox:
         limits: Limits,
         device: str | None = None,
         device_memory: float = _DEVICE_MEMORY,
+        hash_seed: int = 0,
     ) -> None:
         self.level: Level = level
         self.limits = limits
         self.device = device
         self._device_memory = device_memory
+        self._hash_seed = hash_seed
         self._turns = None if device is None else Turns(device)
         self._preload = list(preload)
         self._harness = harness
@@ -82,6 +85,7 @@ class Sandbox:
         limits: Limits | None = None,
         device: str | None = None,
         device_memory: float = _DEVICE_MEMORY,
+        hash_seed: int = 0,
     ) -> Self:
         """Start a warm process.
 
@@ -98,14 +102,18 @@ class Sandbox:
             candidates on the CPU, and whoever judges them on the device. CUDA needs torch to be
             preloaded, which starts it.
         device_memory: share of the device's memory that torch may take, above 0 and at most 1.
+        hash_seed: which Python hashes texts with, in all candidates alike: the order of a set of
+            texts follows from it. 0 to 4294967295; 0 for no randomisation.
         Raises: SandboxError when the level, a module or the device's name cannot be had.
         """
+        if not 0 <= hash_seed <= _MAX_HASH_SEED:
+            raise SandboxError(f"hash_seed is {hash_seed}: give one from 0 to {_MAX_HASH_SEED}")
         if device is None:
-            box = cls(choose(level, min_level, tried), preload, harness, limits or Limits())
+            chosen, name = choose(level, min_level, tried), None
         else:
             name = _checked(device, device_memory, preload)
             chosen = choose_for_device(level, min_level)
-            box = cls(chosen, preload, harness, limits or Limits(), name, device_memory)
+        box = cls(chosen, preload, harness, limits or Limits(), name, device_memory, hash_seed)
         try:
             box._start()
             box.add_inputs(inputs or {})
@@ -132,6 +140,19 @@ class Sandbox:
         self._ask_alive(frame, _START_S)
         self._inputs.append(more)
 
+    def drop_inputs(self, names: Collection[str]) -> None:
+        """Forget preloaded trees; their names are free again.
+
+        Trees that were added together lie in one piece of memory, which is free when all of them
+        are dropped. Raises: SandboxError when there is no input of a name; then none is dropped.
+        """
+        for name in names:
+            self._must_know(name)
+        # ours first, so that a warm process that must be started again is not given them
+        kept = [{n: tree for n, tree in some.items() if n not in names} for some in self._inputs]
+        self._inputs = [some for some in kept if some]
+        self._ask_alive(wire.encode({"drop": list(names)}), _START_S)
+
     def run(self, job: Job, feed: stepwise.Feed | None = None) -> Outcome:
         """Run one candidate to its end.
 
@@ -143,8 +164,7 @@ class Sandbox:
         Raises: SandboxError when the world is broken, or there is no such input; and whatever the
         feed raises, after the candidate's end.
         """
-        if not self._knows(job.input):
-            raise SandboxError(f"no input named {job.input!r} is preloaded: use add_inputs")
+        self._must_know(job.input)
         if feed is not None and self._harness is not None:
             raise SandboxError("a harness calls the candidate itself: it cannot be fed stepwise")
         try:
@@ -198,6 +218,10 @@ class Sandbox:
     ) -> None:
         self.close()
 
+    def _must_know(self, name: str) -> None:
+        if not self._knows(name):
+            raise SandboxError(f"no input named {name!r} is preloaded: use add_inputs")
+
     def _knows(self, name: str) -> bool:
         return any(name in inputs for inputs in self._inputs)
 
@@ -235,10 +259,11 @@ class Sandbox:
             "scratch": self._scratch,
             "device": self.device,
             "device_memory": self._device_memory,
+            "hash_seed": self._hash_seed,
         }
         Path(self._scratch).mkdir(mode=0o700, exist_ok=True)
         self._process = process = WarmProcess(
-            wall(self.level, self.device),
+            wall(self.level, self.device, self._hash_seed),
             self._scratch,
             self.limits,
             keep=(self._turns.fd,) if self._turns else (),

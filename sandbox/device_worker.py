@@ -81,7 +81,8 @@ def _take_order() -> tuple[Order, Device]:
     written = wire.receive(ORDER)
     os.close(ORDER)
     shared = results.attach(RESULTS)
-    setting, wall = written["setting"], Device()
+    setting = written["setting"]
+    wall = Device(setting["hash_seed"])
     limits, call = Limits(**setting["limits"]), loading.load(setting)
     public = loading.frozen(written["public"])
     # All but the candidate's own, before the driver has any that it needs.

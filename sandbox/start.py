@@ -8,12 +8,11 @@ import sysconfig
 from pathlib import Path
 
 # one thread everywhere, so that a fork cannot hang and results do not depend on the cores
-FIXED = {
+_FIXED = {
     "LANG": "C.UTF-8",
     "MKL_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "PYTHONHASHSEED": "0",
 }
 _INHERITED = ("LD_LIBRARY_PATH",)  # the Python of some clusters does not start without it
 # What the client of a container engine needs to find engine and image; none of them is a key.
@@ -41,11 +40,20 @@ def command(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-P", "-s", "-m", module, *arguments]
 
 
-def environment(scratch: str) -> dict[str, str]:
-    """Give all that the process finds in its environment. scratch: the folder it works in."""
-    found = {**FIXED, "HOME": scratch, "TMPDIR": scratch}
+def environment(scratch: str, hash_seed: int = 0) -> dict[str, str]:
+    """Give all that the process finds in its environment; arguments as of `own_variables`."""
+    found = own_variables(scratch, hash_seed)
     found |= {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return found | python_path()
+
+
+def own_variables(scratch: str, hash_seed: int) -> dict[str, str]:
+    """Give the variables that are ours alone, the same on any machine.
+
+    scratch: the folder it works in. hash_seed: which Python hashes texts with, 0 to 4294967295.
+    """
+    hashing = {"PYTHONHASHSEED": str(hash_seed)}
+    return {**_FIXED, **hashing, "HOME": scratch, "TMPDIR": scratch}
 
 
 def python_path() -> dict[str, str]:

@@ -4,8 +4,9 @@ Started as `python -P -s -m sandbox.warm PARENT HAND` by `sandbox.box`; speaks t
 standard input and output. It never runs a candidate's code itself, holds nothing but what it was told to
 preload, has one thread, and ends when the other end of its pipes does.
 
-Requests: first the setting, then any number of `{"inputs": ...}` and `{"job": ...}`; a job that is
-`"fed"` has had its ends of a stepwise channel sent ahead, on a socket of its own.
+Requests: first the setting, then any number of `{"inputs": ...}`, `{"drop": names}` and
+`{"job": ...}`; a job that is `"fed"` has had its ends of a stepwise channel sent ahead, on a socket
+of its own.
 Replies: `{"ready": true}`, or `{"fault": text}`, or how a job ended, followed by its report.
 """
 
@@ -108,6 +109,13 @@ def _serve(warm: Warm, request: dict[str, Any], pair: Pair) -> Warm:
     """Answer one request; give what is known afterwards."""
     if "inputs" in request:
         warm = _settle(warm, loading.frozen(request["inputs"]))
+        wire.send(pair.replies, {"ready": True})
+        return warm
+    if "drop" in request:
+        for name in request["drop"]:
+            warm.inputs.pop(name, None)  # not from a copy: our caller would hold them on
+        process.give_back_memory()
+        warm = _settle(warm, {})
         wire.send(pair.replies, {"ready": True})
         return warm
     try:
@@ -216,7 +224,7 @@ def _prepare(request: dict[str, Any], results_fd: int | None) -> Warm:
     call = loading.load(request)
     _assert_one_thread()
     leaf = cgroups.enter(request["group"])
-    level = wall(cast(Level, request["level"]), device)
+    level = wall(cast(Level, request["level"]), device, request["hash_seed"])
     scratch.empty(folder)  # torch leaves a cache there
     scratch.empty(place)  # which makes it again
     try:

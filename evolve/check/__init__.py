@@ -20,7 +20,7 @@ from evolve.check.files import read_files
 from evolve.check.report import Finding, Report, Row, error, warning
 from evolve.check.rows import read_rows
 from evolve.errors import TaskError, WorldError
-from evolve.executor import UNSOUND, Progress
+from evolve.executor import UNSOUND, Probed, Progress
 from evolve.grid import Grid
 from evolve.loader import Task, load_task
 from evolve.local import LocalSlot
@@ -106,20 +106,10 @@ class _Inspection:
         return any(f.severity == "error" and f.about == about for f in self.findings)
 
     async def _instances(self, assessor: Assessor) -> None:
-        names: dict[str, str] = {}
+        """Build the blocks that most is read from; the grader refuses what cannot be one."""
         async with assessor.executor.slot(0) as slot:
-            for split in (PROBE, TRAIN, VALID):
-                described = await slot.describe(split, 0)
-                for instance in described:
-                    other = names.setdefault(instance["name"], split)
-                    if other != split:
-                        self.error(
-                            "task.py",
-                            f"an instance named {instance['name']!r} is in {other} and in {split}: "
-                            "names must differ, they seed the candidates' generators",
-                        )
-                if split == PROBE:
-                    self._dims(described[0]["dims"])
+            described = [await slot.describe(split, 0) for split in (PROBE, TRAIN, VALID)]
+        self._dims(described[0][0]["dims"])
 
     def _dims(self, dims: Mapping[str, int]) -> None:
         for (one, size), (other, same) in combinations(dims.items(), 2):
@@ -150,20 +140,28 @@ class _Inspection:
                     "two runs gave different outputs: draw from `rng` only, and let instances() "
                     "give the same in every process",
                 )
+            elif probed.determinism == "none":
+                self.findings.append(
+                    warning(
+                        about,
+                        "gives other outputs with another hash seed, so nothing can recognise what "
+                        "it does: sort what comes out of a set, and read no clock or address",
+                    )
+                )
         elif any(mark in (reason := evaluation.reason or "") for mark in STUMBLED):
             # The author's own programs are sound answers: what fails on them is the grader.
             if not any(finding.about == "task.py" for finding in self.findings):
                 self.error("task.py", reason)
         else:
             self.error(about, f"is {evaluation.status.value} on `train`: {reason}")
-        self.rows.append(self._row(name, evaluation, probed.behaviour, missed))
+        self.rows.append(self._row(name, evaluation, probed, missed))
         self.watch(len(self.rows), len(self.task.programs()), name)
 
     def _row(
         self,
         name: str,
         evaluation: Evaluation,
-        behaviour: str | None,
+        probed: Probed,
         missed: tuple[Range, ...] | None,
     ) -> Row:
         cell, clipped = None, False
@@ -178,9 +176,10 @@ class _Inspection:
             clipped=clipped,
             seconds=evaluation.wall_s,
             cpu_s=evaluation.cpu_s / max(evaluation.n, 1),
-            behaviour=behaviour,
+            behaviour=probed.behaviour,
             outputs_digest=evaluation.outputs_digest,
             unreached=missed,
+            determinism=probed.determinism,
         )
 
     async def _controls(self, assessor: Assessor) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from evolve.check.coverage import Range
+from evolve.executor import Determinism
 from evolve.grid import Cell
 
 Severity = Literal["error", "warning"]
@@ -37,7 +38,7 @@ class Row:
     cell: None unless it is ok; clipped: whether a measure lay outside its range.
     seconds: behind the wall, all instances; cpu_s: CPU seconds of one instance, on average.
     behaviour: its functional hash on the probes. unreached: the lines that no probe reached, as
-    (first, last) from 1; None where that could not be told.
+    (first, last) from 1; None where that could not be told. determinism: as in Probed.
     """
 
     program: str
@@ -51,6 +52,7 @@ class Row:
     behaviour: str | None
     outputs_digest: str | None
     unreached: tuple[Range, ...] | None = None
+    determinism: Determinism | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,9 +53,9 @@ class LiteLLMCompletion:
 
     def __init__(self, model: str, *, name: str, keys: Keys, url: str | None = None) -> None:
         self.name = name
-        self._litellm = _load(name)
+        self._litellm = load(f"--model {name}")
         self._model, self._scrub = model, keys.scrub
-        self._place = _credentials(self._litellm, model, name, keys, url)
+        self._place = credentials(self._litellm, model, f"--model {name}", keys, url)
 
     async def complete(self, request: Request, timeout_s: float) -> Reply:
         began = time.monotonic()
@@ -68,7 +68,7 @@ class LiteLLMCompletion:
         except TimeoutError:
             raise late(timeout_s) from None
         except Exception as error:  # noqa: BLE001  (litellm raises whatever its many parts raise)
-            raise scrubbed(_failed(error), self._scrub) from None
+            raise scrubbed(failure(error), self._scrub) from None
         return replace(reply, text=self._scrub(reply.text), seconds=time.monotonic() - began)
 
     async def close(self) -> None:
@@ -97,12 +97,13 @@ class LiteLLMCompletion:
         return asked
 
 
-def _load(name: str) -> ModuleType:
+def load(where: str) -> ModuleType:
+    """Give litellm, made ready. where: what asks for it. Raises: UsageError if it is missing."""
     try:
         return _library()
     except ImportError:
         raise UsageError(
-            f"--model {name}: it needs litellm: pip install 'evolve-search[litellm]'"
+            f"{where}: it needs litellm: pip install 'evolve-search[litellm]'"
         ) from None
 
 
@@ -141,14 +142,14 @@ async def _no_second_attempt(*_: object, **__: object) -> None:
     raise error
 
 
-def _credentials(
-    litellm: ModuleType, model: str, name: str, keys: Keys, url: str | None
+def credentials(
+    litellm: ModuleType, model: str, where: str, keys: Keys, url: str | None
 ) -> dict[str, str]:
-    """Give what litellm needs and does not find in the environment by itself."""
+    """Give what litellm needs and does not find in the environment by itself. Raises: UsageError."""
     try:
         _, provider, _, _ = litellm.get_llm_provider(model=model, api_base=url)
     except litellm.BadRequestError:
-        raise UsageError(f"--model {name}: litellm knows no such provider") from None
+        raise UsageError(f"{where}: litellm knows no such provider") from None
     missing = litellm.validate_environment(model=model)["missing_keys"]
     usual = f"{provider.upper()}_API_KEY"
     found = {
@@ -158,7 +159,7 @@ def _credentials(
     }
     absent = [variable for variable in missing if variable not in found]
     if absent and url is None:
-        raise UsageError(f"--model {name}: set {' and '.join(absent)}")
+        raise UsageError(f"{where}: set {' and '.join(absent)}")
     place = {_argument(variable): value for variable, value in found.items()}
     if url is not None:
         place = {"api_key": NO_KEY} | place | {"api_base": url}
@@ -178,7 +179,7 @@ def _with_refusal(answer: Json) -> Json:
     return answer
 
 
-def _failed(error: Exception) -> FailedCall:
+def failure(error: Exception) -> FailedCall:
     """Tell what litellm raised by its kind. Its classes are those of openai, with more in them."""
     import httpx
     import openai

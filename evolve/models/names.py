@@ -53,7 +53,7 @@ def model_named(
         where = keys.scrub(name)
         raise UsageError(f"--model {where}: behind @ stands a URL: http://HOST:PORT/v1, or https")
     if url is not None:
-        _check(url, f"--model {provider}/{model}")
+        check_url(url, f"--model {provider}/{model}")
     if api is not None and provider != "openai":
         raise UsageError(f"--model {name}: `api` is only for openai/NAME")
     if provider == "anthropic":
@@ -63,7 +63,7 @@ def model_named(
     return _litellm(name, f"{provider}/{model}", url, keys, stream)
 
 
-def _check(url: str, where: str) -> None:
+def check_url(url: str, where: str) -> None:
     """Refuse a URL that is none, or with a secret in it: the name is kept in the archive."""
     try:
         parts = urlsplit(url)

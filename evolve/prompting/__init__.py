@@ -2,5 +2,6 @@
 
 from evolve.prompting.again import duplicate, refused
 from evolve.prompting.compose import KINDS, Asked, compose, estimated_tokens
+from evolve.prompting.judge import judge
 
-__all__ = ["KINDS", "Asked", "compose", "duplicate", "estimated_tokens", "refused"]
+__all__ = ["KINDS", "Asked", "compose", "duplicate", "estimated_tokens", "judge", "refused"]

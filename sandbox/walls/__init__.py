@@ -42,25 +42,28 @@ class Wall(Protocol):
         """
 
 
-def wall(level: Level, device: str | None = None) -> Wall:
-    """Give the wall of a level; or, at level weak alone, the one for candidates on a device."""
+def wall(level: Level, device: str | None = None, hash_seed: int = 0) -> Wall:
+    """Give the wall of a level; or, at level weak alone, the one for candidates on a device.
+
+    hash_seed: which Python hashes texts with in all processes behind it.
+    """
     # Each is imported alone: the trusted side needs none of the kernel's numbers.
     if device is not None:
         from sandbox.walls.device import Device
 
-        return Device()
+        return Device(hash_seed)
     if level == "weak":
         from sandbox.walls.weak import Weak
 
-        return Weak()
+        return Weak(hash_seed)
     if level == "landlock":
         from sandbox.walls.landlock import Landlock
 
-        return Landlock()
+        return Landlock(hash_seed)
     if level == "strict":
         from sandbox.walls.strict import Strict
 
-        return Strict()
+        return Strict(hash_seed)
     from sandbox.walls.container import Container
 
-    return Container()
+    return Container(hash_seed)

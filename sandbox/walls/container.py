@@ -62,7 +62,8 @@ class Container(Landlock):
         if engine is None:
             raise OSError(reason)
         arguments = _apptainer if engine.name == "apptainer" else _docker
-        return [engine.path, *arguments(engine, python[1:], scratch, limits)]
+        variables = _variables(scratch, self._hash_seed)
+        return [engine.path, *arguments(engine, python[1:], variables, scratch, limits)]
 
     def environment(self, scratch: str) -> dict[str, str]:
         # That of the engine's client, which must find its engine. What the container gets stands
@@ -139,7 +140,13 @@ def _ask(engine: Engine, *arguments: str) -> str:
     return (done.stderr.strip().splitlines() or [f"ended with {done.returncode}"])[-1]
 
 
-def _docker(engine: Engine, arguments: Sequence[str], scratch: str, limits: Limits) -> list[str]:
+def _docker(
+    engine: Engine,
+    arguments: Sequence[str],
+    variables: Sequence[str],
+    scratch: str,
+    limits: Limits,
+) -> list[str]:
     """Give the arguments of docker or podman that run Python in a new container."""
     memory = f"{limits.memory_mb + _WARM_MB}m"
     return [
@@ -162,14 +169,20 @@ def _docker(engine: Engine, arguments: Sequence[str], scratch: str, limits: Limi
         f"--tmpfs={scratch}:size={limits.file_mb + _CACHES_MB}m,mode=1777,nosuid,nodev,noexec",
         f"--workdir={scratch}",
         f"--volume={_package()}:{_HOME}/sandbox:ro",
-        *_variables(scratch),
+        *variables,
         f"--entrypoint={_PYTHON}",
         os.environ[IMAGE],
         *arguments,
     ]
 
 
-def _apptainer(engine: Engine, arguments: Sequence[str], scratch: str, limits: Limits) -> list[str]:
+def _apptainer(
+    engine: Engine,
+    arguments: Sequence[str],
+    variables: Sequence[str],
+    scratch: str,
+    limits: Limits,
+) -> list[str]:
     """Give the arguments of apptainer that do the same.
 
     It runs as the user who asks, and bounds memory and tasks only where that user may have control
@@ -187,7 +200,7 @@ def _apptainer(engine: Engine, arguments: Sequence[str], scratch: str, limits: L
         f"--bind={scratch}:{scratch}",
         f"--pwd={scratch}",
         f"--bind={_package()}:{_HOME}/sandbox:ro",
-        *_variables(scratch),
+        *variables,
         os.environ[IMAGE],
         _PYTHON,
         *arguments,
@@ -198,8 +211,8 @@ def _package() -> Path:
     return Path(start.__file__).resolve().parent
 
 
-def _variables(scratch: str) -> list[str]:
-    inside = {**start.FIXED, "HOME": scratch, "TMPDIR": scratch, "PYTHONPATH": _HOME}
+def _variables(scratch: str, hash_seed: int) -> list[str]:
+    inside = {**start.own_variables(scratch, hash_seed), "PYTHONPATH": _HOME}
     return [f"--env={name}={value}" for name, value in inside.items()]
 
 

@@ -17,7 +17,7 @@ import importlib.util
 import os
 from contextlib import suppress
 
-from sandbox import libraries, start
+from sandbox import libraries
 from sandbox.job import Limits
 from sandbox.linux import landlock, namespaces, process, seccomp, syscalls
 from sandbox.walls.landlock import DEVICES
@@ -50,7 +50,7 @@ class Device(Weak):
 
     def environment(self, scratch: str) -> dict[str, str]:
         named = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        return {**start.environment(scratch), **_NO_CACHE, **named}
+        return {**super().environment(scratch), **_NO_CACHE, **named}
 
     def enclose_warm(self, scratch: str, limits: Limits) -> None:
         if landlock.abi() == 0:

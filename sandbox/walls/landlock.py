@@ -17,7 +17,8 @@ DEVICES = (os.devnull,)  # what any program may open
 class Landlock(Weak):
     """Adds Landlock (what may be opened) and seccomp (which calls may be made) to level weak."""
 
-    def __init__(self) -> None:
+    def __init__(self, hash_seed: int = 0) -> None:
+        super().__init__(hash_seed)
         self._rules: Ruleset | None = None
         self._filter: seccomp.Filter | None = None
 

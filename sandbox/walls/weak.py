@@ -20,11 +20,14 @@ _CPU_TO_REPORT = 1  # seconds; the watch is finer than rlimits, which are whole 
 class Weak:
     """Bounds time, memory and file size; the watch does the rest."""
 
+    def __init__(self, hash_seed: int = 0) -> None:
+        self._hash_seed = hash_seed
+
     def command(self, python: Sequence[str], scratch: str, limits: Limits) -> list[str]:
         return list(python)
 
     def environment(self, scratch: str) -> dict[str, str]:
-        return start.environment(scratch)
+        return start.environment(scratch, self._hash_seed)
 
     def enclose_warm(self, scratch: str, limits: Limits) -> None:
         return None

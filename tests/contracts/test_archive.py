@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from archive import leases, queries, schema
+from archive import queries, schema
 from archive.errors import ArchiveError, BoundReached, Fenced, RunBusy
 from archive.journal import Journal
 from archive.records import (
@@ -591,24 +591,6 @@ def test_steps_come_in_order_over_many_pages(
     assert [step.n for step in queries.steps(archive, run.id)] == list(range(10))
     assert [step.n for step in queries.steps(archive, run.id, first=8)] == [8, 9]
     assert [step.n for step in queries.told_steps(archive, run.id, after=1)] == [4, 3, 2, 1, 0]
-
-
-# -- leases -----------------------------------------------------------------------------------
-
-
-def test_a_lease_has_one_holder_until_it_is_released_or_runs_out(archive: Archive) -> None:
-    one, two = new_run(archive), new_run(archive)
-    assert leases.acquire(archive, "key", one, now=0, until=10)
-    assert not leases.acquire(archive, "key", two, now=5, until=15)
-    assert leases.acquire(archive, "key", one, now=5, until=20)  # renewed
-    assert not leases.acquire(archive, "key", two, now=15, until=25)
-    assert leases.acquire(archive, "key", two, now=20, until=30)  # taken over
-    leases.release(archive, "key", one)  # which is not its holder any more
-    assert not leases.acquire(archive, "key", one, now=25, until=35)
-    leases.release(archive, "key", two)
-    assert leases.acquire(archive, "key", one, now=25, until=35)
-    reborn = replace(one, epoch=one.epoch + 1)
-    assert leases.acquire(archive, "key", reborn, now=26, until=36)
 
 
 # -- any record -------------------------------------------------------------------------------

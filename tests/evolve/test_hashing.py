@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from evolve.hashing import canonical, digest, widened
+from evolve.hashing import canonical, digest, masks, members, orders, widened
 
 plain = st.recursive(
     st.none()
@@ -125,3 +125,29 @@ def test_outputs_of_one_exact_form_are_one_and_the_same_to_a_grader(dtype):
     assert canonical("exact", wide) == canonical("exact", narrow)
     assert wide["a"][0].dtype in (np.int64, np.float64)
     assert wide["a"][1] == "text"
+
+
+def test_a_form_gives_the_decision_itself():
+    assert members([5, 1, 3]).tolist() == [1, 3, 5]
+    assert [part.tolist() for part in masks([[0, 2], [1, 0]])] == [[False, True], [True, False]]
+    shapes, ranked = orders([[1.0, 3.0, 3.0], [0.5]])
+    assert shapes == [[3], [1]]
+    assert [part.tolist() for part in ranked] == [[1, 2, 0], [0]]
+
+
+@given(
+    st.lists(hnp.arrays(np.float64, st.integers(1, 8), elements=st.integers(-9, 9).map(float)), min_size=2, max_size=4),
+    st.sampled_from(["ranking", "topk:3"]),
+)  # fmt: skip
+def test_each_part_of_a_ranking_has_an_order_of_its_own(parts, form):
+    """So a monotone map may be another one for each part."""
+    mapped = [part * (i + 1) - 10 * i for i, part in enumerate(parts)]
+    assert canonical(form, parts) == canonical(form, mapped)
+
+
+@pytest.mark.parametrize(
+    "form", ["exact", "ranking", "topk:2", "mask", "float:20", "table", "trace"]
+)
+def test_single_and_double_precision_of_the_same_numbers_are_one(form):
+    numbers = np.array([0.5, -2.25, 3.0], dtype=np.float32)
+    assert canonical(form, numbers) == canonical(form, numbers.astype(np.float64))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evolve.prompting import KINDS, compose, duplicate, refused
+from evolve.prompting import KINDS, compose, duplicate, judge, refused
 from evolve.view import view
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -64,3 +64,9 @@ def test_what_is_said_when_an_answer_is_of_no_use():
         assert message.role == "user"
         assert not message.stable
         check(name, message.text)
+
+
+def test_what_a_judge_is_asked(small):
+    known = small.state.step(2).step
+    new = known.source.replace("free[b]", "-free[b]")
+    check("judge", judge(new, known.source, 2, 0.98765, known.idea).text)

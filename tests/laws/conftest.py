@@ -37,19 +37,42 @@ def toy_run():
 
 
 @pytest.fixture
-def forked_toy_run(toy_server, tmp_path):
+def forked_toy_run(forked_toy_runs):
     """Do the same in a fork of a process that has imported everything: a third of the cost.
 
     All forks of a test process share one order of hashing; compare with a run that has its own.
     """
-    said = {"stdout": str(tmp_path / "stdout"), "stderr": str(tmp_path / "stderr")}
 
     def run(archive, *options):
-        arguments = [str(archive), *map(str, options)]
-        print(json.dumps({"arguments": arguments, **said}), file=toy_server.stdin, flush=True)
-        status = int(toy_server.stdout.readline())
-        texts = (Path(path).read_text() for path in said.values())
-        return subprocess.CompletedProcess(arguments, status, *texts)
+        return forked_toy_runs(archive, [options])[0]
+
+    return run
+
+
+@pytest.fixture
+def forked_toy_runs(toy_server, tmp_path):
+    """Do it for a list of options, many at once on one archive; give the finished processes."""
+
+    def run(archive, many):
+        requests = [
+            {
+                "arguments": [str(archive), *map(str, options)],
+                "stdout": str(tmp_path / f"stdout-{number}"),
+                "stderr": str(tmp_path / f"stderr-{number}"),
+            }
+            for number, options in enumerate(many)
+        ]
+        print(json.dumps(requests), file=toy_server.stdin, flush=True)
+        statuses = json.loads(toy_server.stdout.readline())
+        return [
+            subprocess.CompletedProcess(
+                request["arguments"],
+                status,
+                Path(request["stdout"]).read_text(),
+                Path(request["stderr"]).read_text(),
+            )
+            for request, status in zip(requests, statuses, strict=True)
+        ]
 
     return run
 
@@ -123,9 +146,9 @@ def _environment():
     return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def _outcome(place):
+def _outcome(place, name=None):
     with Archive.open(place, create=False) as archive:
-        run = archive.run()
+        run = archive.run(name)
         evaluations = queries.evaluations(archive, run.id)
         steps = [
             (

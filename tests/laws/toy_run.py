@@ -1,15 +1,19 @@
 """A search of the toy task in a process of its own, which may kill itself at a given commit.
 
-    python toy_run.py ARCHIVE --steps N [--workers W] [--die-at I] [--resume] [--model NAME]
+    python toy_run.py ARCHIVE --steps N [--workers W] [--die-at I] [--die-holding H] [--resume]
+                      [--name NAME] [--model NAME]
 
-Boundary I = 2 c is just before the c-th commit of this process, I = 2 c + 1 just after it.
+Boundary I = 2 c is just before the c-th commit of this process, I = 2 c + 1 just after it. With H
+it dies holding the H-th lease that it takes, if that is sooner.
 """
 
 import argparse
+import itertools
 import os
 import signal
 from pathlib import Path
 
+from archive.leases import Leases
 from archive.store import Archive
 from evolve import RunLimits, load_task, open_run, resume_run, search
 from evolve.models.keys import Keys
@@ -28,21 +32,26 @@ def main(arguments=None):
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--operators", type=lambda names: names.split(","))
     parser.add_argument("--die-at", type=int)
+    parser.add_argument("--die-holding", type=int)
+    parser.add_argument("--name")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--signals", action="store_true")
     parser.add_argument("--count", action="store_true", help="print how many boundaries there were")
     options = parser.parse_args(arguments)
     limits = RunLimits(steps=options.steps)
     boundaries = Boundaries(options.die_at)
+    if options.die_holding is not None:
+        Leases.take = take_and_die(Leases.take, options.die_holding)
     with Archive.open(options.archive, on_commit=boundaries) as archive:
         if options.resume and archive.runs():
-            run = resume_run(archive.run(), archive=archive, limits=limits)
+            run = resume_run(archive.run(options.name), archive=archive, limits=limits)
         else:
             task = load_task(TOY, options.set)
             run = open_run(
                 task,
                 archive=archive,
                 rng_seed=options.rng_seed,
+                name=options.name,
                 limits=limits,
                 operators=options.operators,
                 models=options.model,
@@ -66,6 +75,19 @@ class Boundaries:
         if self.count == self.die_at:
             os.kill(os.getpid(), signal.SIGKILL)
         self.count += 1
+
+
+def take_and_die(take, number):
+    """Take leases, and die holding the one of this number, counted from 1."""
+    taken = itertools.count(1)
+
+    def taking(leases, key, seconds):
+        is_ours = take(leases, key, seconds)
+        if is_ours and next(taken) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return is_ours
+
+    return taking
 
 
 def say(step):

@@ -162,6 +162,14 @@ def test_what_apptainer_is_asked_for(monkeypatch):
     ]
 
 
+def test_the_container_gets_the_hash_seed_that_the_sandbox_was_opened_with(monkeypatch):
+    monkeypatch.setenv(container.IMAGE, "python-numpy")
+    for name in ("docker", "podman", "apptainer"):
+        monkeypatch.setattr(container, "find", lambda name=name: (Engine(name, name), ""))
+        command = Container(hash_seed=7).command(BARE, "/tmp/scratch", Limits())
+        assert [word for word in command if "HASHSEED" in word] == ["--env=PYTHONHASHSEED=7"]
+
+
 def test_the_engines_client_gets_no_key(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "key-4f1c")
     monkeypatch.setenv("DOCKER_HOST", "unix:///run/d.sock")
@@ -258,6 +266,18 @@ def main(x):
         assert "Error" in box.run(Job(call, "main", "a")).reason
         client = box._process.popen
     assert client.returncode is not None  # closing has ended it, and with it the container
+
+
+@CONFINES
+def test_candidates_in_a_container_hash_texts_with_the_seed_of_their_sandbox(engine):
+    engine("docker", CONFINED)
+    job = Job("def main(): return hash('text')", "main", "a")
+    for seed in (0, 1):
+        with (
+            Sandbox.open(level="container", inputs={"a": {}}, hash_seed=seed) as contained,
+            Sandbox.open(level="weak", inputs={"a": {}}, hash_seed=seed) as plain,
+        ):
+            assert contained.run(job).value == plain.run(job).value != 0
 
 
 @CONFINES

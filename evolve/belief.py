@@ -1,0 +1,265 @@
+"""What is believed of a program's true fitness: its measured gain, shrunk, and what fresh blocks say.
+
+The best of many noisy scores is the luckiest. So a gain on the train block is believed in the part
+that such gains were seen to keep on fresh blocks (empirical Bayes), and what a program showed on
+fresh blocks itself is weighed against that. Beliefs are normal distributions on the scale of the
+train block; the difficulty of a fresh block is estimated from programs that are well known.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from evolve.statistics import unit_means
+
+# Assumed of gains before any was confirmed: this part of it holds, as if so many challengers had
+# shown it. One or two lucky ones must not end all doubt.
+PRIOR_SLOPE = 0.5
+PRIOR_WEIGHT = 5.0
+# No score is moved further than so many standard errors of its gain: what is far beyond noise is no
+# luck, though most gains be (limited translation, Efron & Morris 1971).
+MOST_MOVED = 2.0
+# Gains of more standard errors than this say nothing of what noise does.
+BEYOND_NOISE = 4.0
+# Below this a variance is rounding; and it stands for certainty.
+LEAST_VARIANCE = 1e-18
+
+
+@dataclass(frozen=True, slots=True)
+class Belief:
+    """What a program's worth is believed from.
+
+    base, doubt: mean and variance of what was believed of its parent when it was told. gain: its
+    measured fitness less the parent's; noise: the variance of that, None where nobody knows. chosen: whether it is one of many
+    children, so that its gain may be luck; an initial program is believed as measured.
+    found, weight: what fresh blocks showed, on the scale of the train block, and the precision of
+    that (0 for what was never confirmed). fresh: instances of those blocks.
+    """
+
+    base: float
+    gain: float = 0.0
+    noise: float | None = None
+    doubt: float = 0.0
+    chosen: bool = True
+    found: float = 0.0
+    weight: float = 0.0
+    fresh: int = 0
+
+    @property
+    def confirmed(self) -> bool:
+        return self.fresh > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What programs gave on one fresh block, all on the same instances.
+
+    means: per program, None for one that failed there. noise: the variance of the difference of each
+    two means, in pairs; None where nobody knows. n: instances.
+    """
+
+    means: tuple[float | None, ...]
+    noise: tuple[tuple[float | None, ...], ...]
+    n: int
+
+    def plain(self) -> dict[str, Any]:
+        """Give it as a row keeps it."""
+        return {"means": list(self.means), "noise": list(map(list, self.noise)), "n": self.n}
+
+
+def comparison_of(plain: Mapping[str, Any]) -> Comparison:
+    """Read what `Comparison.plain` gave."""
+    return Comparison(tuple(plain["means"]), tuple(map(tuple, plain["noise"])), plain["n"])
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What confirm steps have taught of gains, of blocks and of noise, as sums.
+
+    pairs: challengers seen on their first fresh block, with the gain that they were measured to have
+    and the one that was found; found against gain is a line, by ridge regression towards one half.
+    blocks: fresh blocks, with the score of the anchor there less its score on the train block.
+    children: with the logarithms of the noise of their gains.
+    """
+
+    pairs: int = 0
+    gain: float = 0.0
+    found: float = 0.0
+    gain_gain: float = 0.0
+    gain_found: float = 0.0
+    blocks: int = 0
+    level: float = 0.0
+    level_level: float = 0.0
+    children: int = 0
+    log_noise: float = 0.0
+
+    @property
+    def slope(self) -> float:
+        """The share of a gain that is believed, from 0 (all was luck) to 1 (all holds)."""
+        if self.gain_gain <= 0.0:
+            return PRIOR_SLOPE
+        number, weight = self.pairs + PRIOR_WEIGHT, PRIOR_WEIGHT * self.gain_gain / self.pairs
+        right = number * (self.gain_found + PRIOR_SLOPE * weight) - self.gain * self.found
+        slope = right / (number * (self.gain_gain + weight) - self.gain**2)
+        return min(max(slope, 0.0), 1.0)
+
+    @property
+    def intercept(self) -> float:
+        """What a child without any measured gain is believed to be better than its parent."""
+        return (self.found - self.slope * self.gain) / (self.pairs + PRIOR_WEIGHT)
+
+    @property
+    def doubt(self) -> float:
+        """The share of the measured gains that was not found again, from 0 to 1."""
+        if not self.pairs or self.gain <= 0.0:
+            return 1.0 - PRIOR_SLOPE
+        weight = PRIOR_WEIGHT * self.gain / self.pairs
+        held = (self.found + PRIOR_SLOPE * weight) / (self.gain + weight)
+        return min(max(1.0 - held, 0.0), 1.0)
+
+    @property
+    def typical_noise(self) -> float:
+        """The geometric mean of the noise of gains: one variance of few units is itself luck."""
+        return math.exp(self.log_noise / self.children) if self.children else 0.0
+
+    def posterior(self, belief: Belief) -> tuple[float, float]:
+        """Give the mean and the variance of a program's true fitness."""
+        mean, variance = self._prior(belief)
+        precision = 1.0 / max(variance, LEAST_VARIANCE)
+        total = precision + belief.weight
+        return (mean * precision + belief.found * belief.weight) / total, 1.0 / total
+
+    def _prior(self, belief: Belief) -> tuple[float, float]:
+        """Give what is believed before any fresh block."""
+        gain, noise = belief.gain, belief.noise
+        if not belief.chosen:
+            return belief.base + gain, noise or 0.0
+        kept = self.intercept + self.slope * gain
+        if noise is None:  # nobody knows what luck could have done
+            return belief.base + kept, belief.doubt + self.slope * gain * gain
+        noise = max(noise, self.typical_noise)
+        reach = MOST_MOVED * math.sqrt(noise)
+        kept = gain + min(max(kept - gain, -reach), reach)
+        return belief.base + kept, belief.doubt + self.slope * noise
+
+    def with_child(self, noise: float | None) -> Calibration:
+        """Take in how noisy the gain of one more child is."""
+        if not noise:
+            return self
+        return replace(self, children=self.children + 1, log_noise=self.log_noise + math.log(noise))
+
+
+def gain_noise(
+    scores: Mapping[str, float], parent: Mapping[str, float], units: Mapping[str, str]
+) -> float | None:
+    """Give the variance of a mean difference between two programs, in pairs over the units.
+
+    None below two units, or where the two were not scored on the same instances.
+    """
+    if scores.keys() != parent.keys():
+        return None
+    differences = unit_means({name: scores[name] - parent[name] for name in scores}, units)
+    if len(differences) < 2:
+        return None
+    return float(np.var(differences, ddof=1)) / len(differences)
+
+
+def comparison(
+    scores: Sequence[Mapping[str, float] | None], units: Mapping[str, str]
+) -> Comparison:
+    """Compare programs by their scores on one block, {instance: score}; None for one that failed."""
+    means = (None if each is None else math.fsum(each.values()) / len(each) for each in scores)
+    noise = tuple(
+        tuple(None if a is None or b is None else gain_noise(a, b, units) for b in scores)
+        for a in scores
+    )
+    number = max((len(each) for each in scores if each is not None), default=0)
+    return Comparison(tuple(means), noise, number)
+
+
+def compared(
+    calibration: Calibration, beliefs: Sequence[Belief], anchor: int | None, found: Comparison
+) -> tuple[Calibration, list[Belief]]:
+    """Learn from one fresh block; give the calibration and the beliefs after it.
+
+    anchor: the index of the program that defines the scale, and is believed as measured; None if it
+    was not compared. What failed on the block is believed as before.
+    """
+    shown = {i: mean for i, mean in enumerate(found.means) if mean is not None}
+    prior = {i: calibration.posterior(beliefs[i]) for i in shown}
+    if anchor is not None:
+        prior[anchor] = (beliefs[anchor].base + beliefs[anchor].gain, 0.0)
+    after, updated = calibration, list(beliefs)
+    for i, mean in shown.items():
+        seen = [
+            (mean - shown[j] + believed, variance + (found.noise[i][j] or 0.0))
+            for j, (believed, variance) in prior.items()
+            if j != i
+        ]
+        if (expected := _expected_level(calibration)) is not None:
+            seen.append((mean - expected[0], expected[1]))
+        if not seen:
+            continue
+        # The surest yardstick alone: all of them share the noise of this program.
+        value, variance = min(seen, key=lambda each: each[1])
+        if i != anchor:
+            after = _learned(after, beliefs[i], value)
+        updated[i] = _with_evidence(beliefs[i], value, variance, found.n)
+    if anchor is not None and anchor in shown:
+        shift = shown[anchor] - prior[anchor][0]
+        after = replace(
+            after,
+            blocks=after.blocks + 1,
+            level=after.level + shift,
+            level_level=after.level_level + shift * shift,
+        )
+    return after, updated
+
+
+def _expected_level(calibration: Calibration) -> tuple[float, float] | None:
+    """Say how much easier than the train block one more block is, and how far a score may be off.
+
+    By the anchor's scores on the blocks before; None below two.
+    """
+    n = calibration.blocks
+    if n < 2:
+        return None
+    mean = calibration.level / n
+    scatter = max(calibration.level_level - n * mean * mean, 0.0) / (n - 1)
+    return mean, scatter * (1.0 + 1.0 / n)
+
+
+def _learned(calibration: Calibration, belief: Belief, found: float) -> Calibration:
+    """Take in a challenger's first fresh block; what is far beyond noise teaches nothing."""
+    gain, noise = belief.gain, belief.noise
+    if belief.confirmed or not belief.chosen or gain <= 0.0:
+        return calibration
+    if noise is not None:
+        noise = max(noise, calibration.typical_noise)
+        if gain * gain > BEYOND_NOISE**2 * noise:
+            return calibration
+    kept = found - belief.base
+    return replace(
+        calibration,
+        pairs=calibration.pairs + 1,
+        gain=calibration.gain + gain,
+        found=calibration.found + kept,
+        gain_gain=calibration.gain_gain + gain * gain,
+        gain_found=calibration.gain_found + gain * kept,
+    )
+
+
+def _with_evidence(belief: Belief, found: float, variance: float, instances: int) -> Belief:
+    weight = 1.0 / max(variance, LEAST_VARIANCE)
+    total = belief.weight + weight
+    return replace(
+        belief,
+        found=(belief.found * belief.weight + found * weight) / total,
+        weight=total,
+        fresh=belief.fresh + instances,
+    )

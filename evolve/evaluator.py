@@ -1,0 +1,272 @@
+"""What a program is worth on a block: taken from what is known, or run behind the wall and graded.
+
+What is known is found under three keys: the program's normalised syntax, the digest of its outputs,
+and the functional hash over the probes, which only predicts unless the task says that it decides.
+Whatever is done is done by one holder of its key: one step of this process at a time, and for
+gradings one process on the whole archive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from archive import queries
+from archive.records import Evaluation, Status, Step
+from evolve.confirmation import MAX_LOST_SLOTS
+from evolve.executor import UNSOUND, Probed, Ran, Slot, SlotLost
+from evolve.flights import Flights
+from evolve.grades import SERVED, Grades, averaged
+from evolve.memo import Memo, Subject
+from evolve.neighbours import Neighbours
+from evolve.randomness import step_rng
+from evolve.run import BLOCK, STAGE, Run
+from evolve.slots import Slots
+from evolve.state import State, Told
+
+# What seems to do what is known already is run after all that waits: above any step's number.
+LATE = 10**9
+# What does not repeat is run and graded so often, and its scores are averaged.
+REPEATS = 2
+# Of hits that a task trusts, so many are evaluated anyway (Gillard et al. 2023).
+AUDIT_SHARE = 0.02
+
+
+class Evaluator:
+    """Evaluates the programs of one run's search steps on the train block."""
+
+    def __init__(
+        self, run: Run, memo: Memo, slots: Slots, flights: Flights, grades: Grades
+    ) -> None:
+        self.run = run
+        self._memo, self._slots, self._flights, self._grades = memo, slots, flights, grades
+        self._neighbours = Neighbours(run.archive, run.record, run.task.spec.canonical)
+        self._served: dict[str, bytes | None] = {}
+
+    async def evaluate(self, step: Step, snapshot: State) -> tuple[Step, Evaluation | None]:
+        """Find what is known of a step's program, or find it out; one holder per program.
+
+        Gives None where the step ended by a clock or a limit, which is no evaluation.
+        """
+        assert step.program is not None
+        key, walk, lost = ("program", step.program), _Walk(step, snapshot, step.n), 0
+        while True:
+            walk.step = await self._recognised(walk.step)
+            if (known := self._known(walk.step)) is not None:
+                return known
+            if await self._flights.landing(key):
+                continue
+            try:
+                # The key is taken with a slot in hand: who waits holds nothing others wait for.
+                async with self._slots.lent(walk.order, walk.alone) as slot:
+                    if key not in self._flights and self._known_program(step) is None:
+                        with self._flights.holding(key):
+                            return await self._find_out(walk, slot)
+            except _NeedsQuiet:
+                walk.alone = True
+            except _Later:
+                walk.order = LATE + step.n
+            except SlotLost:
+                lost += 1
+                if lost > MAX_LOST_SLOTS:
+                    raise
+
+    async def _recognised(self, step: Step) -> Step:
+        """Find the functional hash of a program that will not be run here, since it is known.
+
+        Where models write, it tells them what is a duplicate: no archive may know more of a run's
+        own steps than another.
+        """
+        if step.ran is not None or not self.run.means.models or step.program is None:
+            return step
+        if step.behaviour is not None or self._known_program(step) is None:
+            return step
+        record = self.run.record
+        behaviour, kept = self._behaviour_of(step, record.task, record.world), None
+        if behaviour is None:
+            assert step.source is not None
+            async with self._slots.lent(step.n) as slot:
+                probed = await slot.probe(step.source)
+            behaviour, kept = probed.behaviour, probed.record
+        if behaviour is not None:
+            self._served[behaviour] = kept
+        return replace(step, behaviour=behaviour)
+
+    def _behaviour_of(self, step: Step, task: str, world: str) -> str | None:
+        assert step.program is not None
+        return queries.behaviour_of(self.run.archive, task=task, world=world, program=step.program)
+
+    def _known_program(self, step: Step) -> Evaluation | None:
+        assert step.program is not None
+        return self._memo.find(Subject(step.program, "", STAGE, BLOCK, step.n))
+
+    def _known(self, step: Step) -> tuple[Step, Evaluation | None] | None:
+        """Take what the archive knows: this step's own verdict, or any run's evaluation."""
+        if step.ran is not None and step.ran["status"] not in SERVED:
+            return step, None
+        if step.evaluation is not None:
+            return step, queries.evaluation(self.run.archive, step.evaluation)
+        assert step.program is not None
+        found = self._known_program(step)
+        if found is None:
+            return None
+        if step.ran is None:
+            facts = {"status": found.status.value, "reason": found.reason, "served": True}
+            behaviour = step.behaviour and (step.behaviour, self._served.pop(step.behaviour, None))
+            self.run.journal.ran(
+                step.n, facts, outputs_digest=found.outputs_digest, behaviour=behaviour or None
+            )
+            step = replace(step, ran=facts, outputs_digest=found.outputs_digest)
+        return self._memo.keep(step, found, graded=0)
+
+    async def _find_out(self, walk: _Walk, slot: Slot) -> tuple[Step, Evaluation | None]:
+        """Probe a program, and run and grade it where the probes do not decide."""
+        step = walk.step
+        assert step.source is not None
+        if walk.probed is None:
+            walk.probed = await slot.probe(step.source)
+            walk.seen = self._neighbours.seen(walk.probed, walk.snapshot)
+        probed = walk.probed
+        if (decided := self._decided(walk, probed)) is not None:
+            return decided
+        if walk.seen.get("near") is not None and walk.order == step.n and not walk.alone:
+            raise _Later
+        if probed.determinism == "none":
+            return await self._find_out_by_repeating(walk, slot)
+        ran = await slot.run(step.source, STAGE, BLOCK)
+        if ran.status in UNSOUND and not walk.alone:
+            raise _NeedsQuiet
+        if step.ran is not None and step.outputs_digest != ran.outputs_digest:
+            reason = "not repeatable: it was run twice and gave different outputs"
+            return replace(step, status=Status.INVALID, reason=reason), None
+        step = self._keep_ran(step, self._facts(step, ran) | walk.facts, ran.outputs_digest, probed)
+        if ran.status in UNSOUND:
+            return step, None
+
+        def keep(evaluation: Evaluation, graded: int) -> tuple[Step, Evaluation]:
+            own = replace(evaluation, behaviour=probed.behaviour)
+            return self._memo.keep(step, own, graded=graded)
+
+        return await self._grades.quality(ran, slot, walk.subject, keep)
+
+    def _decided(self, walk: _Walk, probed: Probed) -> tuple[Step, Evaluation | None] | None:
+        """Take the quality of a program that the probes cannot tell from this, if the task lets it.
+
+        "exact": of any run, since the probes decide everything. "trust": of the snapshot only, and
+        a few hits are evaluated anyway.
+        """
+        how, step = self.run.task.spec.probes, walk.step
+        if how == "predict" or probed.behaviour is None or step.ran is not None:
+            return None
+        if how == "exact":
+            found = self._memo.find_behaviour(probed.behaviour)
+            if found is None:
+                return None
+            facts = self._facts_of_probes(probed, found.status) | {"exact": found.program}
+            step = self._keep_ran(step, facts | walk.facts, found.outputs_digest, probed)
+            assert step.program is not None
+            own = replace(found, program=step.program, id=None, grade_s=0.0)
+            return self._memo.keep(step, own, graded=0)
+        origin = walk.snapshot.trusted(probed.behaviour)
+        if origin is None or origin.evaluation is None:
+            return None
+        if step_rng(self.run.record.rng_seed, step.n, "audit").random() < AUDIT_SHARE:
+            walk.audits = origin
+            return None
+        facts = self._facts_of_probes(probed, Status.OK) | {"trusts": origin.step.n}
+        step = self._keep_ran(step, facts | walk.facts, None, probed)
+        # The row of the origin itself: what was not evaluated has none of its own.
+        return self._memo.keep(step, origin.evaluation, graded=0)
+
+    async def _find_out_by_repeating(
+        self, walk: _Walk, slot: Slot
+    ) -> tuple[Step, Evaluation | None]:
+        """Evaluate a program whose outputs follow from nothing we know: more often, under no key."""
+        step, found = walk.step, []
+        assert step.source is not None
+        for _ in range(REPEATS):
+            ran = await slot.run(step.source, STAGE, BLOCK)
+            if ran.status in UNSOUND and not walk.alone:
+                raise _NeedsQuiet
+            if ran.outputs_digest is None or ran.token is None:
+                break
+            found.append(await self._grades.graded(ran, slot, walk.subject))
+        facts = self._facts(step, ran) | walk.facts
+        step = self._keep_ran(step, facts, None, walk.probed)
+        if ran.status in UNSOUND:
+            return step, None
+        if len(found) < REPEATS:
+            found = [self._grades.failure(ran, walk.subject)]
+        # Keyed to this step: nobody else may be served what would not come out again.
+        key = f"{step.program}#{self.run.record.id}.{step.n}"
+        own = replace(averaged(found), program=key, outputs_digest=None)
+        return self._memo.keep(step, own, graded=len(found))
+
+    def _keep_ran(
+        self,
+        step: Step,
+        facts: Mapping[str, Any],
+        outputs_digest: str | None,
+        probed: Probed | None,
+    ) -> Step:
+        behaviour = self._kept_behaviour(step, probed)
+        self.run.journal.ran(step.n, facts, outputs_digest=outputs_digest, behaviour=behaviour)
+        return replace(
+            step,
+            ran=facts,
+            outputs_digest=outputs_digest,
+            behaviour=behaviour[0] if behaviour else None,
+        )
+
+    def _kept_behaviour(self, step: Step, probed: Probed | None) -> tuple[str, bytes | None] | None:
+        """Give what the step keeps of its probes; a replay takes what was kept then."""
+        if probed is None or probed.behaviour is None:
+            return None
+        return probed.behaviour, probed.record
+
+    def _facts(self, step: Step, ran: Ran) -> dict[str, Any]:
+        """Give what the step keeps of running; a replay takes what was kept then."""
+        return ran.facts()
+
+    def _facts_of_probes(self, probed: Probed, status: Status) -> dict[str, Any]:
+        """Give what stands for the facts of running where only the probes were run."""
+        return {"status": status.value, "reason": None, "probes_only": True}
+
+
+@dataclass
+class _Walk:
+    """How far a step has come: its row, the snapshot it may see, and what was learned of it.
+
+    order: which waits shortest for a slot. alone: whether it has its second chance. seen: what it
+    is near to. audits: the step whose trusted quality it puts to the test.
+    """
+
+    step: Step
+    snapshot: State
+    order: int
+    alone: bool = False
+    probed: Probed | None = None
+    seen: Mapping[str, Any] = field(default_factory=dict)
+    audits: Told | None = None
+
+    @property
+    def subject(self) -> Subject:
+        assert self.step.program is not None
+        assert self.step.source is not None
+        return Subject(self.step.program, self.step.source, STAGE, BLOCK, self.order)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Give what the step keeps of its probes, beside the facts of running."""
+        assert self.probed is not None
+        facts = {"determinism": self.probed.determinism, "probe_s": self.probed.wall_s, **self.seen}
+        return facts | ({"audits": self.audits.step.n} if self.audits else {})
+
+
+class _NeedsQuiet(Exception):
+    """A time-out or a broken limit on a busy machine says little: run again, alone."""
+
+
+class _Later(Exception):
+    """What seems to be known gives its slot back: all that waits goes first."""
