@@ -16,6 +16,7 @@ from archive import rows, schema
 from archive.errors import Misnamed
 from archive.records import (
     CUT_OFF,
+    LIKENESS_SEQ,
     Answer,
     EliteRow,
     Evaluation,
@@ -35,6 +36,9 @@ UNSETTLED = json.dumps(CUT_OFF, separators=(",", ":"))[:-1]
 
 # What the facts of a program hold whose outputs do not follow from its text, inputs and generator.
 UNREPEATABLE = json.dumps({"determinism": "none"}, separators=(",", ":"))[1:-1]
+
+# The same of a program that ran on a part of the train block only.
+STOPPED = json.dumps({"hurdle": "stopped"}, separators=(",", ":"))[1:-1]
 
 # What a person may type of a program's hash; shorter ones fit too many.
 SHORTEST_PREFIX = 4
@@ -235,12 +239,16 @@ def behaviour_of(archive: Archive, *, task: str, world: str, program: str) -> st
 
 
 def costs(archive: Archive, run: int, n: int) -> list[tuple[float | None, int]]:
-    """Give (dollars, tokens) of the calls of step n whose bills are known, failed ones included."""
+    """Give (dollars, tokens) of the calls of step n whose bills are known, failed ones included.
+
+    Those of its operator: what reviewing its program costs is the run's.
+    """
     table = schema.answers.c
     known = (
         (table.run == run)
         & (table.n == n)
         & (table.kind == "model")
+        & (table.seq < LIKENESS_SEQ)
         & table.state.in_(("received", "failed"))
         & ~table.response.startswith(UNSETTLED, autoescape=True)
     )
@@ -261,7 +269,7 @@ class Counts:
     """A run in numbers, of told steps only but `asked`.
 
     digests: different outputs digests among told steps, `confirm` apart; a program that does not
-    repeat counts as one.
+    repeat counts as one, and so does one that stopped at the hurdle.
     syntax_duplicates, behaviour_duplicates: duplicates of a step with the same program, with
     another program of the same outputs.
     """
@@ -293,9 +301,10 @@ def counts(archive: Archive, run: int) -> Counts:
     operators = _counted(archive, mine & told, table.operator, table.model)
     searched = mine & told & (table.kind != Kind.CONFIRM.value)
     digests = select(func.count(table.outputs_digest.distinct())).where(searched)
-    # What does not repeat has no digest: each is one of its own.
+    # What does not repeat has no digest, nor what stopped early: each is one of its own.
     unrepeatable = searched & table.ran.contains(UNREPEATABLE) & table.evaluation.is_not(None)
-    others = select(func.count()).where(unrepeatable)
+    stopped = searched & table.ran.contains(STOPPED) & (table.status == Status.OK.value)
+    others = select(func.count()).where(unrepeatable | stopped)
     equal = {bool(same): number for same, number in _all(archive, duplicates)}
     return Counts(
         asked=_all(archive, select(func.count()).where(mine))[0][0],

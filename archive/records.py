@@ -10,6 +10,8 @@ from typing import Any
 # The response of an answer that a crash cut off; with more keys behind it, of one that failed under
 # way. Nobody knows whether such calls were billed: they are charged at their reserve.
 CUT_OFF = {"error": "unsettled"}
+# Effects of a step that are not its operator's are numbered from here: no operator has as many.
+LIKENESS_SEQ, JUDGE_SEQ = 1_000_000, 2_000_000
 
 
 class Status(StrEnum):
@@ -161,7 +163,8 @@ class Evaluation:
 class Answer:
     """One effect of an operator: a model's answer, a draft behind the wall, or a query.
 
-    seq: its place among the effects of its step. kind: "model", "draft" or "query".
+    seq: its place among the effects of its step; from LIKENESS_SEQ on those of a review, which asks
+    if a program is new. kind: "model", "draft" or "query".
     state: "sent", "received" or "failed". response: plain values, None while `sent`.
     usd, tokens: what it cost, None where unknown. reserved_usd, reserved_tokens: its worst case.
     """

@@ -11,8 +11,11 @@ from sqlalchemy import ColumnElement, Executable, case, exists, func, select
 
 from archive import rows, schema
 from archive.queries import UNSETTLED
-from archive.records import EliteRow, Kind, RunRecord, Status
+from archive.records import JUDGE_SEQ, LIKENESS_SEQ, EliteRow, Kind, RunRecord, Status
 from archive.store import Archive
+
+# What stands for the operator where a review of a program called a model.
+JUDGE, EMBEDDER = "judge", "embedder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +36,8 @@ class ShownElite:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """What a told step offers to a grid, of any measures. nodes: syntax nodes of its program."""
-
-    step: int
-    program: str
-    fitness: float
-    nodes: int
-    n: int
-    se: float | None
-    measures: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
 class OperatorResult:
-    """How many told steps of an operator came to this end."""
+    """How many told search steps of an operator came to this end."""
 
     operator: str
     status: Status
@@ -70,19 +60,40 @@ class CreditedStep:
 class HashedStep:
     """A told step with the keys under which its program could be recognised.
 
-    served: its evaluation was taken from the archive; ran_here: it has a result of its own.
-    seconds: wall time of that behind the wall, None where nobody measured it.
-    evaluation: the id of its row; known_outputs: an older row has the same outputs.
+    facts: what the step keeps of running and probing, {} where there is nothing. evaluation: the id
+    of its row; quality: the fitness and the measures of that; grade_s: seconds of grading it, 0
+    where nobody graded. known_outputs: an older row has the same outputs.
     """
 
+    n: int
     program: str | None
     behaviour: str | None
     outputs_digest: str | None
-    evaluation: int | None
-    served: bool
-    seconds: float | None
-    ran_here: bool
-    known_outputs: bool
+    facts: Mapping[str, Any]
+    evaluation: int | None = None
+    quality: tuple[float | None, Mapping[str, float]] | None = None
+    grade_s: float | None = None
+    known_outputs: bool = False
+
+    @property
+    def served(self) -> bool:
+        """Whether its evaluation was taken from the archive."""
+        return bool(self.facts.get("served"))
+
+    @property
+    def probes_only(self) -> bool:
+        """Whether its quality was taken from one that the probes do not tell from it."""
+        return bool(self.facts.get("probes_only"))
+
+    @property
+    def ran_here(self) -> bool:
+        """Whether it has a result of its own."""
+        return bool(self.facts) and not self.served and not self.probes_only
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall time of running behind the wall; None where nobody measured it."""
+        return self.facts.get("wall_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,32 +132,11 @@ def shown_elites(archive: Archive, run: int) -> list[ShownElite]:
     return [_shown(row) for row in _all(archive, question)]
 
 
-def placed_steps(archive: Archive, run: int) -> list[Placed]:
-    """Give every told step that was offered to the grid, in the order of tells."""
-    step, evaluation, program = schema.steps.c, schema.evaluations.c, schema.programs.c
-    question = (
-        select(
-            step.n,
-            step.program,
-            evaluation.fitness,
-            program.nodes,
-            evaluation.n,
-            evaluation.se,
-            evaluation.measures,
-        )
-        .join_from(schema.steps, schema.evaluations, evaluation.id == step.evaluation)
-        .join(schema.programs, program.id == step.program)
-        .where(step.run == run, step.placement.is_not(None))
-        .order_by(step.told_seq)
-    )
-    return [_placed(row) for row in _all(archive, question)]
-
-
 def operator_results(archive: Archive, run: int) -> list[OperatorResult]:
-    """Count the told steps that an operator wrote, by operator, status and placement."""
+    """Count the told search steps, by operator, status and placement."""
     step = schema.steps.c
     by = step.operator, step.status, step.placement
-    told = step.run == run, step.told_seq.is_not(None), step.kind != Kind.INITIAL.value
+    told = step.run == run, step.told_seq.is_not(None), step.kind == Kind.SEARCH.value
     question = select(*by, func.count()).where(*told).group_by(*by).order_by(*by)
     return [
         OperatorResult(operator, Status(status), placement, number)
@@ -171,6 +161,15 @@ def ran_facts(archive: Archive, run: int) -> list[Mapping[str, Any]]:
     return [json.loads(ran) for (ran,) in _all(archive, question)]
 
 
+def facts_named(archive: Archive, run: int, name: str) -> list[tuple[Any, str | None]]:
+    """Give (fact, placement) of every told step whose facts have one of this name, as told."""
+    step = schema.steps.c
+    told = step.run == run, step.told_seq.is_not(None), step.ran.contains(f'"{name}":')
+    question = select(step.ran, step.placement).where(*told).order_by(step.told_seq)
+    found = ((json.loads(ran), placement) for ran, placement in _all(archive, question))
+    return [(facts[name], placement) for facts, placement in found if name in facts]
+
+
 def hashed_steps(archive: Archive, run: int, levels: Collection[str]) -> list[HashedStep]:
     """Give every told step with its keys, in the order of tells.
 
@@ -182,7 +181,8 @@ def hashed_steps(archive: Archive, run: int, levels: Collection[str]) -> list[Ha
     known = exists().where(*block, same, older.level.in_(levels), older.id < own.id)
     question = (
         select(
-            *(step.program, step.behaviour, step.outputs_digest, step.evaluation, step.ran),
+            *(step.n, step.program, step.behaviour, step.outputs_digest, step.ran),
+            *(step.evaluation, own.fitness, own.measures, own.grade_s),
             known,
         )
         .join_from(schema.steps, schema.evaluations, own.id == step.evaluation, isouter=True)
@@ -223,10 +223,17 @@ def latest_records(archive: Archive, run: RunRecord, number: int) -> list[bytes]
 
 
 def calls(archive: Archive, run: int) -> list[Calls]:
-    """Count the calls of models that a run settled, by operator and model."""
+    """Count the calls of models that a run settled, by operator and model.
+
+    Those of reviews stand for themselves: operator "judge" or "embedder", and no model, which the
+    run's settings name.
+    """
     step, answer = schema.steps.c, schema.answers.c
+    reviewing = answer.seq >= LIKENESS_SEQ
+    operator = case((answer.seq >= JUDGE_SEQ, JUDGE), (reviewing, EMBEDDER), else_=step.operator)
+    model = case((reviewing, None), else_=step.model)
     unsettled = answer.response.startswith(UNSETTLED, autoescape=True)
-    by = step.operator, step.model, answer.state, unsettled
+    by = operator, model, answer.state, unsettled
     unknown = func.sum(case((answer.usd.is_(None), 1), else_=0))
     spent = func.coalesce(func.sum(answer.usd), 0.0), func.coalesce(func.sum(answer.tokens), 0)
     question = (
@@ -269,23 +276,17 @@ def _shown(row: Any) -> ShownElite:
     )
 
 
-def _placed(row: Any) -> Placed:
-    step, program, fitness, nodes, n, se, measures = row
-    return Placed(step, program, fitness, nodes, n, se, json.loads(measures))
-
-
 def _hashed(row: Any) -> HashedStep:
-    program, behaviour, outputs_digest, evaluation, ran, known = row
-    facts = json.loads(ran) if ran else {}
-    served = bool(facts.get("served"))
+    n, program, behaviour, outputs_digest, ran, evaluation, fitness, measures, grade_s, known = row
     return HashedStep(
+        n,
         program,
         behaviour,
         outputs_digest,
+        json.loads(ran) if ran else {},
         evaluation,
-        served,
-        facts.get("wall_s"),
-        bool(facts) and not served,
+        None if evaluation is None else (fitness, json.loads(measures)),
+        grade_s,
         bool(known),
     )
 

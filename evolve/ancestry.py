@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from archive import queries
 from archive.records import Step
 from archive.store import Archive
+from evolve.hurdle import is_stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def diff_stat(diff: list[str]) -> tuple[int, int]:
 
 def _after(archive: Archive, parent: Ancestor | None, step: Step) -> Ancestor:
     fitness = gain = None
-    if step.evaluation is not None:
+    if step.evaluation is not None and not is_stopped(step):
         fitness = queries.evaluation(archive, step.evaluation).fitness
     if parent is None:
         return Ancestor(step, fitness, None, 0, 0)

@@ -26,6 +26,8 @@ PRIOR_WEIGHT = 5.0
 MOST_MOVED = 2.0
 # Gains of more standard errors than this say nothing of what noise does.
 BEYOND_NOISE = 4.0
+# How blocks differ in difficulty is said by so many of them; of fewer the scatter is itself luck.
+LEAST_BLOCKS = 5
 # Below this a variance is rounding; and it stands for certainty.
 LEAST_VARIANCE = 1e-18
 
@@ -35,8 +37,9 @@ class Belief:
     """What a program's worth is believed from.
 
     base, doubt: mean and variance of what was believed of its parent when it was told. gain: its
-    measured fitness less the parent's; noise: the variance of that, None where nobody knows. chosen: whether it is one of many
-    children, so that its gain may be luck; an initial program is believed as measured.
+    measured fitness less the parent's; noise: the variance of that, None where nobody knows.
+    chosen: whether it is one of many children, so that its gain may be luck; an initial program is
+    believed as measured.
     found, weight: what fresh blocks showed, on the scale of the train block, and the precision of
     that (0 for what was never confirmed). fresh: instances of those blocks.
     """
@@ -81,12 +84,16 @@ def comparison_of(plain: Mapping[str, Any]) -> Comparison:
 class Calibration:
     """What confirm steps have taught of gains, of blocks and of noise, as sums.
 
-    pairs: challengers seen on their first fresh block, with the gain that they were measured to have
-    and the one that was found; found against gain is a line, by ridge regression towards one half.
+    challengers: those seen on their first fresh block; missed: the shares of their gains that were
+    not found there. pairs: those of them whose gains noise could explain, with the gain that they
+    were measured to have and the one that was found; found against gain is a line, by ridge
+    regression towards one half.
     blocks: fresh blocks, with the score of the anchor there less its score on the train block.
     children: with the logarithms of the noise of their gains.
     """
 
+    challengers: int = 0
+    missed: float = 0.0
     pairs: int = 0
     gain: float = 0.0
     found: float = 0.0
@@ -116,16 +123,17 @@ class Calibration:
     @property
     def doubt(self) -> float:
         """The share of the measured gains that was not found again, from 0 to 1."""
-        if not self.pairs or self.gain <= 0.0:
-            return 1.0 - PRIOR_SLOPE
-        weight = PRIOR_WEIGHT * self.gain / self.pairs
-        held = (self.found + PRIOR_SLOPE * weight) / (self.gain + weight)
-        return min(max(1.0 - held, 0.0), 1.0)
+        missed = self.missed + PRIOR_WEIGHT * (1.0 - PRIOR_SLOPE)
+        return missed / (self.challengers + PRIOR_WEIGHT)
 
     @property
     def typical_noise(self) -> float:
-        """The geometric mean of the noise of gains: one variance of few units is itself luck."""
+        """The geometric mean of the noise of gains."""
         return math.exp(self.log_noise / self.children) if self.children else 0.0
+
+    def noise_of(self, measured: float | None) -> float:
+        """Say how noisy a difference is: one variance of few units may be low by luck."""
+        return max(measured or 0.0, self.typical_noise)
 
     def posterior(self, belief: Belief) -> tuple[float, float]:
         """Give the mean and the variance of a program's true fitness."""
@@ -142,10 +150,21 @@ class Calibration:
         kept = self.intercept + self.slope * gain
         if noise is None:  # nobody knows what luck could have done
             return belief.base + kept, belief.doubt + self.slope * gain * gain
-        noise = max(noise, self.typical_noise)
+        noise = self.noise_of(noise)
         reach = MOST_MOVED * math.sqrt(noise)
         kept = gain + min(max(kept - gain, -reach), reach)
-        return belief.base + kept, belief.doubt + self.slope * noise
+        # The parent's half of the noise is in its doubt, or in the scale.
+        luck = self.slope * noise / 2.0 + self._leverage(gain) * noise
+        return belief.base + kept, belief.doubt + luck
+
+    def _leverage(self, gain: float) -> float:
+        """Say how little is known of the line at a gain, in variances of one pair."""
+        if self.gain_gain <= 0.0:
+            return 1.0 / PRIOR_WEIGHT
+        number, weight = self.pairs + PRIOR_WEIGHT, PRIOR_WEIGHT * self.gain_gain / self.pairs
+        squares = self.gain_gain + weight
+        distance = squares - 2.0 * gain * self.gain + number * gain**2
+        return distance / (number * squares - self.gain**2)
 
     def with_child(self, noise: float | None) -> Calibration:
         """Take in how noisy the gain of one more child is."""
@@ -192,21 +211,14 @@ def compared(
     """
     shown = {i: mean for i, mean in enumerate(found.means) if mean is not None}
     prior = {i: calibration.posterior(beliefs[i]) for i in shown}
-    if anchor is not None:
+    if anchor is not None and anchor in shown:
         prior[anchor] = (beliefs[anchor].base + beliefs[anchor].gain, 0.0)
     after, updated = calibration, list(beliefs)
-    for i, mean in shown.items():
-        seen = [
-            (mean - shown[j] + believed, variance + (found.noise[i][j] or 0.0))
-            for j, (believed, variance) in prior.items()
-            if j != i
-        ]
-        if (expected := _expected_level(calibration)) is not None:
-            seen.append((mean - expected[0], expected[1]))
-        if not seen:
+    for i in shown:
+        others = {j: believed for j, believed in prior.items() if j != i}
+        if (evidence := _evidence(calibration, i, others, found)) is None:
             continue
-        # The surest yardstick alone: all of them share the noise of this program.
-        value, variance = min(seen, key=lambda each: each[1])
+        value, variance = evidence
         if i != anchor:
             after = _learned(after, beliefs[i], value)
         updated[i] = _with_evidence(beliefs[i], value, variance, found.n)
@@ -221,13 +233,43 @@ def compared(
     return after, updated
 
 
+def _evidence(
+    calibration: Calibration, i: int, others: Mapping[int, tuple[float, float]], found: Comparison
+) -> tuple[float, float] | None:
+    """Give what a block shows of program i, on the scale of the train block, and its variance.
+
+    others: {index: mean and variance believed of a program that was compared too}. How easy the
+    block is follows from the surest of them and from the blocks before; None where nothing tells.
+    """
+    mean, own = found.means[i], calibration.typical_noise / 2.0
+    assert mean is not None
+    yardsticks, levels = [], []
+    for j, (believed, variance) in others.items():
+        other, noise = found.means[j], calibration.noise_of(found.noise[i][j])
+        assert other is not None
+        # Half of a pair's noise is this program's own, half is the yardstick's.
+        yardsticks.append((variance + noise, other - believed, noise / 2.0))
+    if yardsticks:
+        # The surest alone: what is believed of the others may come from it.
+        variance, level, own = min(yardsticks)
+        levels.append((level, variance - own))
+    if (expected := _expected_level(calibration)) is not None:
+        # The scatter of blocks holds the noise of one program, though few blocks may not show it.
+        levels.append((expected[0], max(expected[1], own)))
+    if not levels:
+        return None
+    weights = [1.0 / max(variance, LEAST_VARIANCE) for _, variance in levels]
+    level = math.fsum(w * value for w, (value, _) in zip(weights, levels, strict=True))
+    return mean - level / math.fsum(weights), own + 1.0 / math.fsum(weights)
+
+
 def _expected_level(calibration: Calibration) -> tuple[float, float] | None:
     """Say how much easier than the train block one more block is, and how far a score may be off.
 
-    By the anchor's scores on the blocks before; None below two.
+    By the anchor's scores on the blocks before; None while those are few.
     """
     n = calibration.blocks
-    if n < 2:
+    if n < LEAST_BLOCKS:
         return None
     mean = calibration.level / n
     scatter = max(calibration.level_level - n * mean * mean, 0.0) / (n - 1)
@@ -235,15 +277,18 @@ def _expected_level(calibration: Calibration) -> tuple[float, float] | None:
 
 
 def _learned(calibration: Calibration, belief: Belief, found: float) -> Calibration:
-    """Take in a challenger's first fresh block; what is far beyond noise teaches nothing."""
+    """Take in a challenger's first fresh block; a gain far beyond noise says nothing of slope."""
     gain, noise = belief.gain, belief.noise
     if belief.confirmed or not belief.chosen or gain <= 0.0:
         return calibration
-    if noise is not None:
-        noise = max(noise, calibration.typical_noise)
-        if gain * gain > BEYOND_NOISE**2 * noise:
-            return calibration
     kept = found - belief.base
+    calibration = replace(
+        calibration,
+        challengers=calibration.challengers + 1,
+        missed=calibration.missed + min(max(1.0 - kept / gain, 0.0), 1.0),
+    )
+    if noise is not None and gain * gain > BEYOND_NOISE**2 * calibration.noise_of(noise):
+        return calibration
     return replace(
         calibration,
         pairs=calibration.pairs + 1,

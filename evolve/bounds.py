@@ -10,15 +10,24 @@ from evolve.messages import Request
 from evolve.prices import parse_prices, price_of, short_names, worst_cost
 
 
-def check_bounds(limits: RunLimits, models: Sequence[str], settings: ModelSettings) -> None:
-    """Refuse a bound on dollars that could not be kept. Raises: UsageError."""
+def check_bounds(
+    limits: RunLimits,
+    models: Sequence[str],
+    settings: ModelSettings,
+    services: Sequence[str] = (),
+) -> None:
+    """Refuse a bound on dollars that could not be kept.
+
+    services: what is paid like models, and writes nothing. Raises: UsageError.
+    """
+    paid = (*models, *services)
     told = parse_prices(settings.price) if settings.price else {}
-    strangers = set(told) - {name for model in models for name in short_names(model)} - {""}
-    if models and strangers:
+    strangers = set(told) - {name for model in paid for name in short_names(model)} - {""}
+    if paid and strangers:
         raise UsageError(
             f"--set model.price: {sorted(strangers)[0]} is none of the models {', '.join(models)}"
         )
-    unpriced = [name for name in models if price_of(name, settings.price) is None]
+    unpriced = [name for name in paid if price_of(name, settings.price) is None]
     if limits.usd is not None and limits.tokens is None and unpriced:
         raise UsageError(
             f"--usd: nobody knows what {unpriced[0]} costs; tell it with `--set model.price=IN,OUT` "
@@ -26,7 +35,7 @@ def check_bounds(limits: RunLimits, models: Sequence[str], settings: ModelSettin
             "or bound the run with --tokens N"
         )
     _check_room(limits, models, settings)
-    prices = [price_of(name, settings.price) for name in models]
+    prices = [price_of(name, settings.price) for name in paid]
     free = prices and all(
         price is not None and price.input == price.output == 0 for price in prices
     )

@@ -19,9 +19,11 @@ from archive.store import Archive
 from evolve.bounds import check_bounds
 from evolve.briefing import Briefing, references, signature
 from evolve.calls import Calls
-from evolve.config import RunLimits
+from evolve.config import RunLimits, SearchSettings
+from evolve.embedding import embedder_named
 from evolve.errors import UsageError
 from evolve.executor import Executor, Progress
+from evolve.likeness import Likeness, LikenessModel, is_service
 from evolve.loader import Task, load_task
 from evolve.local import LocalExecutor
 from evolve.loop import Watch
@@ -68,7 +70,8 @@ def open_run(
             f"none of the operators {', '.join(chosen)} asks a model: leave out {models[0]}"
         )
     search = task.search.where_models_write(task.model.concurrency) if asking else task.search
-    check_bounds(limits, models if asking else (), task.model)
+    _check_review(search, models)
+    check_bounds(limits, models if asking else (), task.model, _services(search))
     record = archive.create_run(
         task=TaskRecord(task.digest, task.name, task.spec.model_dump(mode="json")),
         world=world(),
@@ -110,7 +113,7 @@ def resume_run(
     task = _unchanged_task(record)
     models = record.settings.get("models", ())
     chosen = choose_operators(task, record.settings["operators"], models)
-    check_bounds(limits or RunLimits(**record.limits), models, task.model)
+    check_bounds(limits or RunLimits(**record.limits), models, task.model, _services(task.search))
     journal = archive.write(record)
     try:
         if limits is not None:
@@ -265,8 +268,8 @@ def executor_for(
 def worker_for(run: Run, executor: Executor, calls: Calls | None = None) -> Worker:
     """Give what does the work of a run's steps."""
     if isinstance(run, Replay):
-        return ReplayWorker(run, executor)
-    return Worker(run, executor, calls)
+        return ReplayWorker(run, executor, likeness=_likeness(run))
+    return Worker(run, executor, calls, _likeness(run))
 
 
 # Such models answer what a Python program tells them to.
@@ -340,15 +343,46 @@ def search(
 
 def _calls(run: Run, models: Sequence[Model]) -> Calls | None:
     """Give what calls a run's models; a replay calls none. Raises: UsageError."""
-    if isinstance(run, Replay) or not run.means.models:
+    services = _services(run.settings)
+    if isinstance(run, Replay) or not (run.means.models or services):
         return None
     given = {model.name for model in models}
     missing = [name for name in run.means.models if name not in given]
+    keys = read_keys(Path())
+    likeness = [
+        LikenessModel(Likeness(embedder_named(name, keys=keys)))
+        for name in services
+        if name not in given
+    ]
     if any(name.startswith(SCRIPTED) for name in missing):
         raise UsageError(f"{run.record.name} asks {missing[0]}: hand it in with search(models=...)")
-    return Calls(
-        [*models, *models_for(missing, run.model_settings, read_keys(Path()))], run.model_settings
-    )
+    made = models_for(missing, run.model_settings, keys)
+    return Calls([*models, *made, *likeness], run.model_settings)
+
+
+def _services(search: SearchSettings) -> tuple[str, ...]:
+    """Name what is asked and paid like a model, and writes nothing."""
+    return (search.embedder,) if search.embedder and is_service(search.embedder) else ()
+
+
+def _likeness(run: Run) -> Likeness | None:
+    """Give what compares texts on this machine; None where a service does, or nothing."""
+    name = run.settings.embedder
+    if name is None or is_service(name):
+        return None
+    corpus = [source for _, source in run.initial]
+    return Likeness(embedder_named(name, keys=read_keys(Path()), corpus=corpus))
+
+
+def _check_review(search: SearchSettings, models: Sequence[str]) -> None:
+    """Refuse an embedder that cannot be had, and a judge that is not there. Raises: UsageError."""
+    if search.embedder is not None:
+        embedder_named(search.embedder, keys=read_keys(Path()))
+    if search.judge is not None and search.judge not in models:
+        there = ", ".join(models) or "none: give one with --model"
+        raise UsageError(
+            f"--set search.judge={search.judge}: must be one of the run's models; there are {there}"
+        )
 
 
 def num_cores() -> int:

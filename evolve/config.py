@@ -29,12 +29,16 @@ class SearchSettings(BaseModel):
     from the state in which all but so many steps before it were told. parents: "rank" (70 % by
     rank among the five best, 30 % uniform over cells), "uniform", "weighted" (ShinkaEvolve's), or
     "initial" (uniform over the initial programs: the random search that claims are compared with).
-    depth: elites per cell. share_grades: whether a known outputs digest saves grading. credit: how
+    depth: elites per cell. share_grades: whether a known outputs digest saves grading.
     confirm: the largest share of steps that compare elites on fresh instances, 0 for none (then a
     score is believed as measured); how many they are follows from how much of the gains is found
-    again. credit: how
-    operators and models share the steps, "shares" (as declared) or "bandit" (moved by what the grid
-    took for what it cost). Where models write, order, lookahead and credit have other defaults:
+    again. hurdle: whether a program that is hopeless on a part of the train block is spared the
+    rest. embedder: how texts are compared, so that a program that reads and behaves like an elite
+    is not run: "tfidf", "litellm/PROVIDER/NAME" (with "@URL" for an own service) or "local/NAME";
+    nothing is rejected unless told. similarity: from which cosine on texts are alike; ShinkaEvolve
+    takes 0.95 to 0.99. judge: one of the run's models, which may call such a program new. credit: how operators and models share the steps, "shares" (as declared) or "bandit"
+    (moved by what the grid took for what it cost). Where models write, order, lookahead and credit
+    have other defaults:
     "arrival", twice `model.concurrency` or 16 if that is more, and "bandit".
     """
 
@@ -46,7 +50,17 @@ class SearchSettings(BaseModel):
     depth: int = Field(default=DEFAULT_DEPTH, ge=1, le=100)
     share_grades: bool = True
     confirm: float = Field(default=0.1, ge=0, le=0.5)
+    hurdle: bool = False
+    embedder: str | None = None
+    similarity: float = Field(default=0.95, gt=0, le=1)
+    judge: str | None = None
     credit: Literal["shares", "bandit"] = "shares"
+
+    @model_validator(mode="after")
+    def _something_to_judge(self) -> SearchSettings:
+        if self.judge is not None and self.embedder is None:
+            raise ValueError("search.judge has a say where texts are alike: set search.embedder")
+        return self
 
     def where_models_write(self, concurrency: int) -> SearchSettings:
         """Give these settings with the defaults of a search with models, where none was told."""

@@ -59,9 +59,19 @@ def _most_promising(free: Sequence[Elite], leader: Elite) -> Elite | None:
 
 
 def _longest_waiting(state: State, free: Sequence[Elite]) -> Elite | None:
-    """Give the oldest challenger that a cell shows and nobody has confirmed."""
+    """Give the oldest challenger that a cell shows and nobody has confirmed.
+
+    Initial programs are none: nobody chose them for their scores, so no luck is in them.
+    """
     shown = {elite.step for _, elite in state.grid.shown()}
-    waiting = [elite for elite in free if elite.step in shown and not elite.confirmed]
+    waiting = [
+        elite
+        for elite in free
+        if elite.step in shown
+        and not elite.confirmed
+        and (belief := state.belief(elite.step)) is not None
+        and belief.chosen
+    ]
     return min(waiting, key=lambda elite: elite.step, default=None)
 
 

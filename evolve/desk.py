@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Protocol
@@ -77,6 +78,15 @@ class JournaledDesk:
     def view(self) -> View:
         parents = (parent.step for parent in self.parents)
         return view(self._snapshot, self._run.briefing.grouping, parents)
+
+    def beside(self, model: str, first: int) -> JournaledDesk:
+        """Give a desk for calls on this step that are not its operator's.
+
+        first: the number of its first effect, above all of the operator's.
+        """
+        other = copy(self)
+        other._model, other._seq, other._retry_after = model, first, None
+        return other
 
     async def draft(self, source: str, observe: str) -> Any:
         # The instrumented source follows from the parent's; its digest is enough to check replay.

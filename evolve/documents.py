@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from archive import queries, views
 from archive.errors import Misnamed
-from archive.records import RunRecord, Status
+from archive.records import Kind, RunRecord, Status
 from archive.store import Archive
 from evolve import spending
+from evolve.believed import (
+    believed_fields,
+    best_document,
+    challenger_document,
+    confirmations_document,
+    elite_of,
+)
 from evolve.config import SearchSettings
-from evolve.grid import Elite, Grid, grid_stats
+from evolve.grid import Grid, grid_stats
 from evolve.hits import hashing_document
+from evolve.hurdle_document import hurdle_document
 from evolve.loader import Task
 from evolve.spec import TaskSpec
 from evolve.variety import diversity_document
@@ -95,11 +103,15 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
             "behaviour": counts.behaviour_duplicates,
         },
         "hashing": hashing_document(archive, run),
+        "hurdle": hurdle_document(archive, run),
         "diversity": diversity_document(archive, run),
         "operators": _operators(archive, run, calls),
         "models": spending.by_model(calls, run),
         "arms": spending.arms(archive, run, calls),
         "best_fitness": stats.obj_max,
+        "best": best_document(archive, run),
+        "challenger": challenger_document(archive, run),
+        "confirmations": confirmations_document(archive, run, counts.by_kind.get(Kind.CONFIRM, 0)),
         "mean_fitness": stats.obj_mean,
         "num_elites": stats.num_elites,
         "coverage": stats.coverage,
@@ -126,15 +138,12 @@ def replay_document(replay: Replay, difference: Difference | None = None) -> Doc
 
 
 def elites_document(archive: Archive, run: RunRecord) -> list[Document]:
-    """Give the elites that a run's cells show, the best first."""
+    """Give the elites that a run's cells show, the best first by what is believed of them."""
     return [
         {
             "program": shown.elite.program,
             "cell": list(shown.elite.cell),
-            "fitness": shown.elite.fitness,
-            "standard_error": shown.elite.se,
-            "n": shown.elite.n,
-            "confirmed": shown.elite.confirmed,
+            **believed_fields(elite_of(shown.elite)),
             "measures": dict(shown.measures),
             "operator": shown.operator,
             "model": shown.model,
@@ -165,9 +174,7 @@ def map_document(grid: Grid, title: str) -> Document:
             {
                 "cell": list(cell),
                 "program": elite.program,
-                "fitness": elite.fitness,
-                "standard_error": elite.se,
-                "n": elite.n,
+                **believed_fields(elite),
                 "step": elite.step,
             }
             for cell, elite in grid.shown()
@@ -188,11 +195,7 @@ def spec_of(archive: Archive, run: RunRecord) -> TaskSpec:
 
 def shown_grid(archive: Archive, run: RunRecord, spec: TaskSpec) -> Grid:
     """Give a run's grid with the first elite of every cell, which is what statistics see."""
-    cells = {
-        row.cell: (Elite(row.step, row.program, row.fitness, 0, row.n, row.se, row.confirmed),)
-        for row in queries.elites(archive, run.id)
-        if row.slot == 0
-    }
+    cells = {row.cell: (elite_of(row),) for row in queries.elites(archive, run.id) if row.slot == 0}
     depth = SearchSettings.model_validate(run.settings["search"]).depth
     return Grid(spec.measures, depth, cells)
 

@@ -15,6 +15,12 @@ Document = Mapping[str, Any]
 # A person compares the first letters of a hash; --json has it whole.
 ID_LETTERS = 8
 NO_VALUE = "-"
+STATE_STYLES = {
+    "running": "cyan",
+    "finished": "green",
+    "interrupted": "yellow",
+    "failed": "red",
+}
 # What could command a terminal, in text that a program or a model wrote.
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 

@@ -122,18 +122,28 @@ class LitellmEmbedder:
         self._place = adapter.credentials(self._litellm, model, f"embedder {name}", keys, url)
 
     async def embed(self, texts: Sequence[str], timeout_s: float = PATIENCE_S) -> np.ndarray:
+        return (await self.billed(texts, timeout_s))[0]
+
+    async def billed(
+        self, texts: Sequence[str], timeout_s: float = PATIENCE_S
+    ) -> tuple[np.ndarray, int | None]:
+        """Embed, and give the tokens that were billed too; None where the service tells none."""
         batches = [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)]
-        rows = [row for batch in batches for row in await self._rows(batch, timeout_s)]
+        answers = [await self._answered(batch, timeout_s) for batch in batches]
+        rows = [row for answered, _ in answers for row in answered]
         if len({len(row) for row in rows}) > 1:
             raise malformed("its rows are of different lengths")
-        return _normalised(rows)
+        counts = [tokens for _, tokens in answers if tokens is not None]
+        return _normalised(rows), sum(counts) if len(counts) == len(answers) else None
 
     async def close(self) -> None:
         """Let its connections go: all that litellm has, which keeps them for all of its models."""
         await self._litellm.close_litellm_async_clients()
         self._litellm.in_memory_llm_clients_cache.flush_cache()
 
-    async def _rows(self, texts: Sequence[str], timeout_s: float) -> list[list[float]]:
+    async def _answered(
+        self, texts: Sequence[str], timeout_s: float
+    ) -> tuple[list[list[float]], int | None]:
         try:
             async with asyncio.timeout(timeout_s):
                 answer = await self._litellm.aembedding(
@@ -150,7 +160,8 @@ class LitellmEmbedder:
             raise late(timeout_s) from None
         except Exception as error:  # noqa: BLE001  (litellm raises whatever its many parts raise)
             raise scrubbed(self._adapter.failure(error), self._scrub) from None
-        return _read(answer.model_dump(), len(texts))
+        plain = answer.model_dump()
+        return _read(plain, len(texts)), _tokens(plain)
 
 
 class LocalEmbedder:
@@ -222,6 +233,12 @@ def _read(answer: Any, number: int) -> list[list[float]]:
     if not all(math.isfinite(value) for row in rows for value in row):
         raise malformed("its embeddings hold numbers that are not finite")
     return rows
+
+
+def _tokens(answer: Any) -> int | None:
+    """Take the tokens that an answer was billed for, None where it does not tell."""
+    tokens = (answer.get("usage") or {}).get("prompt_tokens")
+    return tokens if isinstance(tokens, int) and tokens > 0 else None
 
 
 def _sentence_transformers(name: str) -> ModuleType:

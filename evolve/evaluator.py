@@ -18,9 +18,12 @@ from evolve.confirmation import MAX_LOST_SLOTS
 from evolve.executor import UNSOUND, Probed, Ran, Slot, SlotLost
 from evolve.flights import Flights
 from evolve.grades import SERVED, Grades, averaged
+from evolve.hurdle import is_stopped
+from evolve.hurdling import Hurdler, Judged
 from evolve.memo import Memo, Subject
-from evolve.neighbours import Neighbours
+from evolve.neighbours import Neighbour, Neighbours
 from evolve.randomness import step_rng
+from evolve.rejection import Review, Reviewer
 from evolve.run import BLOCK, STAGE, Run
 from evolve.slots import Slots
 from evolve.state import State, Told
@@ -37,10 +40,17 @@ class Evaluator:
     """Evaluates the programs of one run's search steps on the train block."""
 
     def __init__(
-        self, run: Run, memo: Memo, slots: Slots, flights: Flights, grades: Grades
+        self,
+        run: Run,
+        memo: Memo,
+        slots: Slots,
+        flights: Flights,
+        grades: Grades,
+        reviewer: Reviewer,
     ) -> None:
-        self.run = run
+        self.run, self._reviewer = run, reviewer
         self._memo, self._slots, self._flights, self._grades = memo, slots, flights, grades
+        self._hurdle = Hurdler(run, memo, grades)
         self._neighbours = Neighbours(run.archive, run.record, run.task.spec.canonical)
         self._served: dict[str, bytes | None] = {}
 
@@ -50,23 +60,29 @@ class Evaluator:
         Gives None where the step ended by a clock or a limit, which is no evaluation.
         """
         assert step.program is not None
-        key, walk, lost = ("program", step.program), _Walk(step, snapshot, step.n), 0
+        key, walk, lost = ("program", step.program), Walk(step, snapshot, step.n), 0
         while True:
             walk.step = await self._recognised(walk.step)
-            if (known := self._known(walk.step)) is not None:
+            if (known := self._known(walk)) is not None:
                 return known
             if await self._flights.landing(key):
                 continue
             try:
                 # The key is taken with a slot in hand: who waits holds nothing others wait for.
                 async with self._slots.lent(walk.order, walk.alone) as slot:
-                    if key not in self._flights and self._known_program(step) is None:
+                    if key not in self._flights and self._servable(walk) is None:
                         with self._flights.holding(key):
                             return await self._find_out(walk, slot)
             except _NeedsQuiet:
                 walk.alone = True
             except _Later:
                 walk.order = LATE + step.n
+            except _Doubtful as doubt:
+                # Without a slot: what is asked of a service may take long.
+                walk.review = await self._reviewer.review(walk.step, snapshot, doubt.near)
+                walk.reviewed = True
+                if walk.review is not None and walk.review.is_rejected:
+                    return self._rejected(walk, walk.review), None
             except SlotLost:
                 lost += 1
                 if lost > MAX_LOST_SLOTS:
@@ -79,6 +95,8 @@ class Evaluator:
         own steps than another.
         """
         if step.ran is not None or not self.run.means.models or step.program is None:
+            return step
+        if self._reviewer.is_on:  # whatever is known, it will be probed
             return step
         if step.behaviour is not None or self._known_program(step) is None:
             return step
@@ -101,26 +119,47 @@ class Evaluator:
         assert step.program is not None
         return self._memo.find(Subject(step.program, "", STAGE, BLOCK, step.n))
 
-    def _known(self, step: Step) -> tuple[Step, Evaluation | None] | None:
+    def _servable(self, walk: Walk) -> Evaluation | None:
+        """Give what any run found of the program, if this run may be told yet.
+
+        Where a task trusts its probes, or what they show may be a reason not to run a program, they
+        are asked first: no archive may know better than the run would have known alone.
+        """
+        asks_first = self.run.task.spec.probes == "trust" or self._reviewer.is_on
+        if asks_first and walk.probed is None:
+            return None
+        return None if self._hurdle_is_ahead(walk) else self._known_program(walk.step)
+
+    def _hurdle_is_ahead(self, walk: Walk) -> bool:
+        """Tell whether the hurdle has to be asked: it has not been, and no audit is made."""
+        if walk.judged is not None or walk.audits is not None:
+            return False
+        if walk.step.ran is not None:  # a killed process has come further
+            return is_stopped(walk.step)
+        return self._hurdle.is_due(walk.step, walk.snapshot)
+
+    def _known(self, walk: Walk) -> tuple[Step, Evaluation | None] | None:
         """Take what the archive knows: this step's own verdict, or any run's evaluation."""
+        step = walk.step
         if step.ran is not None and step.ran["status"] not in SERVED:
             return step, None
         if step.evaluation is not None:
             return step, queries.evaluation(self.run.archive, step.evaluation)
         assert step.program is not None
-        found = self._known_program(step)
-        if found is None:
-            return None
+        found = self._servable(walk)
+        return None if found is None else self._serve(walk, found)
+
+    def _serve(self, walk: Walk, found: Evaluation) -> tuple[Step, Evaluation]:
+        step = walk.step
         if step.ran is None:
             facts = {"status": found.status.value, "reason": found.reason, "served": True}
-            behaviour = step.behaviour and (step.behaviour, self._served.pop(step.behaviour, None))
-            self.run.journal.ran(
-                step.n, facts, outputs_digest=found.outputs_digest, behaviour=behaviour or None
-            )
-            step = replace(step, ran=facts, outputs_digest=found.outputs_digest)
+            behaviour = self._kept_behaviour(step, walk.probed)
+            if behaviour is None and step.behaviour is not None:
+                behaviour = step.behaviour, self._served.pop(step.behaviour, None)
+            step = self._keep(step, facts | walk.verdicts, found.outputs_digest, behaviour)
         return self._memo.keep(step, found, graded=0)
 
-    async def _find_out(self, walk: _Walk, slot: Slot) -> tuple[Step, Evaluation | None]:
+    async def _find_out(self, walk: Walk, slot: Slot) -> tuple[Step, Evaluation | None]:
         """Probe a program, and run and grade it where the probes do not decide."""
         step = walk.step
         assert step.source is not None
@@ -128,12 +167,18 @@ class Evaluator:
             walk.probed = await slot.probe(step.source)
             walk.seen = self._neighbours.seen(walk.probed, walk.snapshot)
         probed = walk.probed
+        if not walk.reviewed and step.ran is None and (near := self._near(walk, probed)):
+            raise _Doubtful(near)
         if (decided := self._decided(walk, probed)) is not None:
             return decided
         if walk.seen.get("near") is not None and walk.order == step.n and not walk.alone:
             raise _Later
         if probed.determinism == "none":
             return await self._find_out_by_repeating(walk, slot)
+        if (stopped := await self._stopped(walk, slot)) is not None:
+            return stopped
+        if (found := self._servable(walk)) is not None:
+            return self._serve(walk, found)
         ran = await slot.run(step.source, STAGE, BLOCK)
         if ran.status in UNSOUND and not walk.alone:
             raise _NeedsQuiet
@@ -150,7 +195,21 @@ class Evaluator:
 
         return await self._grades.quality(ran, slot, walk.subject, keep)
 
-    def _decided(self, walk: _Walk, probed: Probed) -> tuple[Step, Evaluation | None] | None:
+    def _near(self, walk: Walk, probed: Probed) -> list[Neighbour]:
+        """Give the elites that a program has to differ from, where that is asked of it."""
+        if not self._reviewer.is_on:
+            return []
+        # What the probes decide by themselves needs no review.
+        decided = self.run.task.spec.probes != "predict" and "alike" in walk.seen
+        return [] if decided else self._neighbours.near(probed, walk.snapshot)
+
+    def _rejected(self, walk: Walk, review: Review) -> Step:
+        """Keep why a program is not run."""
+        assert walk.probed is not None
+        facts = self._facts_of_probes(walk.probed, Status.DUPLICATE) | {"reason": review.reason}
+        return self._keep_ran(walk.step, facts | walk.facts, None, walk.probed)
+
+    def _decided(self, walk: Walk, probed: Probed) -> tuple[Step, Evaluation | None] | None:
         """Take the quality of a program that the probes cannot tell from this, if the task lets it.
 
         "exact": of any run, since the probes decide everything. "trust": of the snapshot only, and
@@ -179,8 +238,24 @@ class Evaluator:
         # The row of the origin itself: what was not evaluated has none of its own.
         return self._memo.keep(step, origin.evaluation, graded=0)
 
+    async def _stopped(self, walk: Walk, slot: Slot) -> tuple[Step, Evaluation] | None:
+        """Let a program take the hurdle, if it has to; give what ends there."""
+        if not self._hurdle_is_ahead(walk):
+            return None
+        step, probed = walk.step, walk.probed
+        judged = await self._hurdle.judged(step, walk.snapshot, walk.subject, slot)
+        if judged.ran is not None and judged.ran.status in UNSOUND and not walk.alone:
+            raise _NeedsQuiet
+        walk.judged = judged
+        if judged.stopped is None:
+            return None
+        served = {"status": judged.stopped.status.value, "reason": None, "served": True}
+        facts = served if judged.ran is None else self._facts(step, judged.ran)
+        step = self._keep_ran(step, {**facts, **walk.facts}, None, probed)
+        return self._memo.keep(step, judged.stopped, graded=0)
+
     async def _find_out_by_repeating(
-        self, walk: _Walk, slot: Slot
+        self, walk: Walk, slot: Slot
     ) -> tuple[Step, Evaluation | None]:
         """Evaluate a program whose outputs follow from nothing we know: more often, under no key."""
         step, found = walk.step, []
@@ -210,7 +285,15 @@ class Evaluator:
         outputs_digest: str | None,
         probed: Probed | None,
     ) -> Step:
-        behaviour = self._kept_behaviour(step, probed)
+        return self._keep(step, facts, outputs_digest, self._kept_behaviour(step, probed))
+
+    def _keep(
+        self,
+        step: Step,
+        facts: Mapping[str, Any],
+        outputs_digest: str | None,
+        behaviour: tuple[str, bytes | None] | None,
+    ) -> Step:
         self.run.journal.ran(step.n, facts, outputs_digest=outputs_digest, behaviour=behaviour)
         return replace(
             step,
@@ -235,11 +318,12 @@ class Evaluator:
 
 
 @dataclass
-class _Walk:
+class Walk:
     """How far a step has come: its row, the snapshot it may see, and what was learned of it.
 
     order: which waits shortest for a slot. alone: whether it has its second chance. seen: what it
-    is near to. audits: the step whose trusted quality it puts to the test.
+    is near to. audits: the step whose trusted quality it puts to the test. judged: by the hurdle.
+    review: what was found of it beside near elites, None if it is like none of them.
     """
 
     step: Step
@@ -249,6 +333,9 @@ class _Walk:
     probed: Probed | None = None
     seen: Mapping[str, Any] = field(default_factory=dict)
     audits: Told | None = None
+    judged: Judged | None = None
+    reviewed: bool = False
+    review: Review | None = None
 
     @property
     def subject(self) -> Subject:
@@ -261,7 +348,21 @@ class _Walk:
         """Give what the step keeps of its probes, beside the facts of running."""
         assert self.probed is not None
         facts = {"determinism": self.probed.determinism, "probe_s": self.probed.wall_s, **self.seen}
-        return facts | ({"audits": self.audits.step.n} if self.audits else {})
+        return facts | self.verdicts | ({"audits": self.audits.step.n} if self.audits else {})
+
+    @property
+    def verdicts(self) -> dict[str, Any]:
+        """Give what the hurdle and a review said, as facts of the step."""
+        facts = dict(self.judged.facts) if self.judged else {}
+        return facts | (self.review.facts() if self.review else {})
+
+
+class _Doubtful(Exception):
+    """A program is near to elites: it gives its slot back, to be compared with them."""
+
+    def __init__(self, near: list[Neighbour]) -> None:
+        super().__init__()
+        self.near = near
 
 
 class _NeedsQuiet(Exception):

@@ -24,11 +24,12 @@ from archive.errors import ArchiveError
 from archive.records import RunRecord, Step
 from archive.store import Archive
 from evolve.assess import all_of, assessing
+from evolve.believed import believed_of
 from evolve.errors import UsageError
 from evolve.executor import Progress
 from evolve.exported.trees import write_tree
+from evolve.hurdle import is_stopped
 from evolve.loader import Task
-from evolve.run import BLOCK, STAGE
 from evolve.verify import best_programs, unchanged_task
 from sandbox.levels import LEVELS
 
@@ -72,7 +73,7 @@ def export(
 ) -> list[str]:
     """Write a package to the folder `to`; give the names of its modules, best first.
 
-    what: a run's name (its `top` best shown elites), the beginning of a program's hash, or None
+    what: a run's name (its `top` best elites, confirmed ones first), the beginning of a program's hash, or None
     for the latest run.
     Raises: UsageError if `to` is no place for it or the task has changed; ArchiveError if there is
     no such run or program; WorldError.
@@ -192,13 +193,10 @@ def _write(
 
 def _provenance(archive: Archive, item: Chosen) -> dict[str, Any]:
     """Give all that is known of where a program came from and what it is worth."""
-    key: dict[str, Any] = {
-        "task": item.run.task,
-        "world": item.run.world,
-        "stage": STAGE,
-        "block": BLOCK,
-    }
-    evaluation = queries.find_evaluation(archive, **key, program=item.program)
+    # What stopped at the hurdle has a fitness on a part of the block only.
+    row = None if is_stopped(item.step) else item.step.evaluation
+    evaluation = None if row is None else queries.evaluation(archive, row)
+    elite = believed_of(archive, item.run, item.step.n)
     return {
         "module": item.module,
         "program": item.program,
@@ -212,6 +210,10 @@ def _provenance(archive: Archive, item: Chosen) -> dict[str, Any]:
         "fitness": evaluation.fitness if evaluation else None,
         "standard_error": evaluation.se if evaluation else None,
         "n": evaluation.n if evaluation else 0,
+        "believed": elite.mean if elite else None,
+        "believed_error": elite.error if elite else None,
+        "fresh": elite.fresh if elite else 0,
+        "confirmed": elite.confirmed if elite else False,
         "measures": dict(evaluation.measures) if evaluation else {},
         "verify": _verified(archive, item),
     }
@@ -259,15 +261,24 @@ def _header(task: Task, item: Chosen, values: Mapping[str, Any]) -> str:
         f"Discovered by evolve {evolve.__version__} on the task {task.name} ({task.digest[:12]}).",
         f"Run {item.run.name}, step {item.step.n}, operator {item.step.operator}, "
         f"parents {list(item.step.parents)}.",
-        f"Fitness {fitness} on {values['n']} training instances. Program {item.program}.",
+        f"Fitness {fitness} on {values['n']} training instances, {_believed(values)}.",
+        f"Program {item.program}.",
         f"All that is known of it stands in {PROVENANCE}.",
     ]
     return "".join(f"# {line}\n" for line in lines) + "\n"
 
 
+def _believed(values: Mapping[str, Any]) -> str:
+    """Say what is believed of a program, and on how many fresh instances that rests."""
+    if not values["confirmed"]:
+        return "not confirmed on fresh ones"
+    return f"believed {values['believed']:.6g} after {values['fresh']} fresh ones"
+
+
 def _readme(name: str, task: Task, programs: Sequence[Mapping[str, Any]]) -> str:
     rows = [
-        f"| `{p['module']}` | {_short(p['fitness'])} | {_short((p['verify'] or {}).get('score'))} "
+        f"| `{p['module']}` | {_short(p['fitness'])} | {_short(p['believed'])} | {p['fresh']} "
+        f"| {_short((p['verify'] or {}).get('score'))} "
         f"| {p['run']} | {p['step']} | {p['operator']} |"
         for p in programs
     ]
@@ -278,11 +289,13 @@ def _readme(name: str, task: Task, programs: Sequence[Mapping[str, Any]]) -> str
             "",
             task.spec.about,
             "",
-            "| module | fitness (train) | hidden test | run | step | operator |",
-            "|---|---|---|---|---|---|",
+            "| module | train | believed | fresh | hidden test | run | step | operator |",
+            "|---|---|---|---|---|---|---|---|",
             *rows,
             "",
-            "A hidden test of `-` was not looked at. Only numpy is needed:",
+            "Train: the fitness as measured by the search, which chose the best of many. Believed: that, "
+            "corrected by what so many fresh instances showed. A hidden test of `-` was not looked "
+            "at. Only numpy is needed:",
             "",
             "```python",
             f"from {name} import catalogue",

@@ -6,6 +6,7 @@ request at a time over its pipes, in the checked wire format, and ends with its 
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import signal
@@ -20,9 +21,12 @@ from evolve import faults, hashing
 from evolve.errors import TaskError
 from evolve.executor import UNSOUND
 from evolve.grading import Calls, TaskCode
+from evolve.hurdle import QUICK_STAGE, quick_names
 from evolve.probing import Prober
+from evolve.quick import Quick
 from evolve.randomness import candidate_seed
 from evolve.spec import read_spec
+from evolve.statistics import grouping
 from evolve.task import Instance, Invalid, Progress
 from evolve.task_box import TaskBox
 from sandbox import Limits, Outcome, Sandbox, SandboxError, wire
@@ -42,8 +46,9 @@ OPERATIONS = (
     "samples",
     "observe",
 )
-# Blocks that every program of a run is run on.
-KEPT_BLOCKS = ((PROBE, 0), (TRAIN, 0))
+# Blocks that every program of a run is run on; QUICK is a part of TRAIN.
+WHOLE, QUICK = (TRAIN, 0), (QUICK_STAGE, 0)
+KEPT_BLOCKS = ((PROBE, 0), WHOLE, QUICK)
 # Of all others so many stay at hand: `valid` and `test`, which are read in turns when programs are
 # compared on both, or a few fresh ones, each for the two or three programs of one confirmation. One
 # of data_selection takes 107 MB.
@@ -114,7 +119,8 @@ class Grader:
         self.test_is_open = test_is_open
         self._box, self._prober = box, Prober(box, world)
         self._blocks: dict[tuple[str, int], _Block] = {}  # the last one used stands last
-        self._tokens: dict[str, tuple[_Block, list[Any]]] = {}
+        self._tokens: dict[str, tuple[_Block, list[Any], Quick | None]] = {}
+        self._quick: Quick | None = None
         self._num_tokens = 0
         self._idle_bytes = 0  # resident memory of a job that does nothing
 
@@ -167,17 +173,26 @@ class Grader:
         return self._prober.probe(source, self._block(PROBE, 0).instances)
 
     def run(self, source: str, stage: str, block: int) -> dict[str, Any]:
-        """Run a program on a block, to the first instance that goes wrong."""
-        blocked = self._block(stage, block)
+        """Run a program on a block, to the first instance that goes wrong.
+
+        What it ran on in the quick stage just before is not run again.
+        """
+        blocked, quick = self._block(stage, block), self._taken_quick(source, stage, block)
+        known = quick.outcomes if quick else {}
         outcomes: list[Outcome] = []
         failed: tuple[str, str] | None = None
         for instance in blocked.instances:
-            outcome = self._box.run(source, instance)
+            outcome = known.get(instance.name) or self._box.run(source, instance)
             outcomes.append(outcome)
             if outcome.status != "ok":
                 failed = outcome.status, f"{instance.name}: {outcome.reason}"
                 break
         outputs = [hashing.widened(outcome.value) for outcome in outcomes]
+        if (stage, block) == QUICK:
+            names = (instance.name for instance in blocked.instances)
+            self._quick = quick = Quick(self.code, source, dict(zip(names, outcomes, strict=False)))
+            # They are graded, and given out again with the rest: no grader may change what is kept.
+            outputs = copy.deepcopy(outputs)
         digest = None
         if failed is None:
             digest, failed = self._digest(blocked, outputs)
@@ -185,7 +200,7 @@ class Grader:
             "status": failed[0] if failed else "ok",
             "reason": failed[1] if failed else None,
             "outputs_digest": digest,
-            "token": self._keep(blocked, outputs) if digest else None,
+            "token": self._keep(blocked, outputs, quick) if digest else None,
             "wall_s": math.fsum(outcome.wall_s for outcome in outcomes),
             "cpu_s": math.fsum(outcome.cpu_s for outcome in outcomes),
             "max_rss_bytes": max((outcome.max_rss_bytes for outcome in outcomes), default=0),
@@ -195,13 +210,24 @@ class Grader:
             ),
         }
 
+    def _taken_quick(self, source: str, stage: str, block: int) -> Quick | None:
+        """Take what is kept of a program that goes on to the whole block; once, and the last one's."""
+        if (stage, block) != WHOLE or self._quick is None or self._quick.source != source:
+            return None
+        quick, self._quick = self._quick, None
+        return quick
+
     def grade(self, token: str) -> dict[str, Any]:
         """Grade the outputs kept under a token: {"quality": fields of an Evaluation, "seconds"}."""
-        block, outputs = self._tokens.pop(token)
-        began = time.perf_counter()
-        grades = self.code.grade_all(block.instances, outputs)
+        block, outputs, quick = self._tokens.pop(token)
+        before, began = quick.seconds if quick else 0.0, time.perf_counter()
+        grade_all = quick.grade_all if quick else self.code.grade_all
+        grades = grade_all(block.instances, outputs)
         quality = self.code.quality(block.instances, grades)
-        return {"quality": quality, "seconds": time.perf_counter() - began}
+        seconds = before + time.perf_counter() - began
+        if quick is not None:
+            quick.keep(block.instances, grades, seconds)
+        return {"quality": quality, "seconds": seconds}
 
     def control(self, source: str, stage: str, block: int) -> dict[str, Any]:
         """Grade a control of the task's own folder, which may read private values."""
@@ -230,7 +256,7 @@ class Grader:
         ran = self.run(source, stage, block)
         if ran["token"] is None:
             return {"status": ran["status"], "reason": ran["reason"], "differs": None}
-        blocked, outputs = self._tokens.pop(ran["token"])
+        blocked, outputs, _ = self._tokens.pop(ran["token"])
         differs = faults.graded_differently(self.code, blocked.instances, outputs)
         return {"status": "ok", "reason": None, "differs": differs}
 
@@ -299,6 +325,8 @@ class Grader:
     def _built(self, stage: str, number: int) -> _Block:
         if stage == TEST and not self.test_is_open:
             raise TaskError("the split `test` is hidden: only `evolve verify` opens it")
+        if (stage, number) == QUICK:
+            return self._part_of_whole()
         instances = self.code.instances(stage, number)
         self._refuse_names_of_others(stage, number, instances)
         if (stage, number) not in KEPT_BLOCKS:
@@ -306,6 +334,15 @@ class Grader:
         self._box.hold(instances)
         self._idle_bytes = self._box.run("", instances[0]).max_rss_bytes
         return _Block(stage, number, instances)
+
+    def _part_of_whole(self) -> _Block:
+        """Give the quick stage, whose inputs are behind the wall with those of the whole block."""
+        whole = self._block(*WHOLE)
+        names = quick_names(grouping(self.describe(*WHOLE)))
+        if not names:
+            raise TaskError(f"{self.spec.name}: its train block is too small for a quick stage")
+        instances = tuple(each for each in whole.instances if each.name in names)
+        return _Block(QUICK_STAGE, 0, instances)
 
     def _refuse_names_of_others(
         self, stage: str, number: int, instances: tuple[Instance, ...]
@@ -322,7 +359,7 @@ class Grader:
 
     def _make_room(self) -> None:
         """Forget blocks that were not used for longest, but none whose outputs wait for a grade."""
-        waiting = {(block.stage, block.number) for block, _ in self._tokens.values()}
+        waiting = {(block.stage, block.number) for block, *_ in self._tokens.values()}
         others = [key for key in self._blocks if key not in KEPT_BLOCKS]
         excess = len(others) + 1 - MAX_OTHER_BLOCKS
         for key in [key for key in others if key not in waiting][: max(excess, 0)]:
@@ -347,10 +384,10 @@ class Grader:
             reason = str(grades) if isinstance(grades, Invalid) else f"output: {error}"
             return None, ("invalid", reason)
 
-    def _keep(self, block: _Block, outputs: list[Any]) -> str:
+    def _keep(self, block: _Block, outputs: list[Any], quick: Quick | None) -> str:
         self._num_tokens += 1
         token = str(self._num_tokens)
-        self._tokens[token] = block, outputs
+        self._tokens[token] = block, outputs, quick
         while len(self._tokens) > MAX_TOKENS:
             del self._tokens[next(iter(self._tokens))]
         return token

@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.style import Style
 from rich.text import Text
 
-from archive.views import Placed
+from evolve.believed import Offered
 from evolve.errors import UsageError
 from evolve.grid import Elite, Grid
 from evolve.spec import Measure
@@ -42,7 +42,8 @@ LABEL_WIDTH = 8
 class HeatMap:
     """The map of a grid over two measures: the first runs to the right, the second upwards.
 
-    Each cell shows the tenth of the fitness range that its elite lies in, 0 to 9; `*` is the best.
+    Each cell shows the tenth of the fitness range that its elite lies in, as it is believed, 0 to 9;
+    `*` is the best.
     """
 
     grid: Grid
@@ -60,7 +61,7 @@ class HeatMap:
         if not cells:
             yield Text("no elites yet", style="dim")
             return
-        scale = _Scale([elite.fitness for elite in cells.values()])
+        scale = _Scale([elite.mean for elite in cells.values()])
         yield Text(f"{y.name} ↑")
         for row in reversed(range(y.bins)):
             line = Text(f"{_edge(y, row):>{LABEL_WIDTH}} ")
@@ -89,27 +90,26 @@ def project(grid: Grid) -> Grid:
 
 
 def refold(
-    declared: Sequence[Measure], steps: Iterable[Placed], axes: Sequence[str]
+    declared: Sequence[Measure], programs: Iterable[Offered], axes: Sequence[str]
 ) -> tuple[Grid, str]:
-    """Fold told steps into a grid over other measures; give it and where its ranges come from.
+    """Place programs on a grid over other measures; give it and where its ranges come from.
 
     axes: two names out of the measures that the task's grades carry, declared or only logged.
     Raises: UsageError naming the measures that there are.
     """
-    steps = list(steps)
-    known = sorted({name for step in steps for name in step.measures})
+    programs = list(programs)
+    known = sorted({name for program in programs for name in program.measures})
     if len(axes) != 2 or axes[0] == axes[1] or not set(axes) <= set(known):
         raise UsageError(
             f"--axes {','.join(axes)}: write two of its measures as A,B; there are: "
             f"{', '.join(known) or 'none, nothing is told yet'}"
         )
-    # Of a measure that came later than a step, nothing is known of that step.
-    steps = [step for step in steps if set(axes) <= step.measures.keys()]
-    spans = [_span(name, declared, [step.measures[name] for step in steps]) for name in axes]
+    # Of a measure that came later than a program, nothing is known of that program.
+    programs = [program for program in programs if set(axes) <= program.measures.keys()]
+    spans = [_span(name, declared, [each.measures[name] for each in programs]) for name in axes]
     grid = Grid(tuple(measure for measure, _ in spans))
-    for step in steps:
-        elite = Elite(step.step, step.program, step.fitness, step.nodes, step.n, step.se)
-        grid, _ = grid.place(grid.locate(step.measures)[0], elite)
+    for elite, measures in programs:
+        grid, _ = grid.place(grid.locate(measures)[0], elite)
     notes = [f"{measure.name}: {origin}" for measure, origin in spans if origin]
     return grid, "; ".join(notes)
 
@@ -137,8 +137,8 @@ class _Scale:
     def cell(self, elite: Elite | None, width: int) -> Text:
         if elite is None:
             return Text(f"{EMPTY:^{width}}", style="dim")
-        tenth = self._tenth(elite.fitness)
-        sign = BEST if elite.fitness == self.highest else str(tenth)
+        tenth = self._tenth(elite.mean)
+        sign = BEST if elite.mean == self.highest else str(tenth)
         return Text(f"{sign:^{width}}", style=_paint(tenth))
 
     def legend(self) -> Text:

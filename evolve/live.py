@@ -92,7 +92,7 @@ class LiveDisplay:
         tally = self._tally
         parts: list[RenderableType] = [_heading(self._run), _bars(tally, self._report)]
         parts.append(_figures(tally))
-        parts += [_elite_line(tally, step) for step in reversed(tuple(tally.latest))]
+        parts += [_elite_line(tally, *latest) for latest in reversed(tuple(tally.latest))]
         if self._note:
             parts.append(Text(self._note, style="yellow"))
         return Group(*parts)
@@ -111,7 +111,7 @@ class LiveDisplay:
 
 
 class LogLines:
-    """Prints a line per new best, and one now and then to say that the run is alive."""
+    """Prints a line whenever the best changes, and one now and then to say that the run is alive."""
 
     def __init__(
         self,
@@ -128,10 +128,11 @@ class LogLines:
 
     def watch(self, step: Step) -> None:
         self._tally.add(step)
-        best = self._tally.best
-        if best is not None and (self._best is None or best.step != self._best.step):
+        before, best = self._best, self._tally.best
+        if best is not None and (before is None or _standing(best) != _standing(before)):
             self._best = best
-            self._say(f"new best {_best(best)}: {_origin(self._run, best.step)}")
+            news = "best is now" if before is not None and best.mean < before.mean else "new best"
+            self._say(f"{news} {_worth(self._tally, best)}: {_origin(self._run, best.step)}")
         elif self._now() - self._last_line >= HEARTBEAT_S:
             self._say(heartbeat(self._tally))
 
@@ -163,7 +164,12 @@ class LogLines:
 
 def heartbeat(tally: Tally) -> str:
     """Say in one line where a run stands."""
-    told = [_progress(tally), f"best {_best(tally.best)}", f"coverage {tally.stats.coverage:.0%}"]
+    told = [_progress(tally), f"best {_worth(tally, tally.best)}"]
+    if tally.challenger:
+        told.append(f"challenger {_worth(tally, tally.challenger)}")
+    told.append(f"coverage {tally.stats.coverage:.0%}")
+    if tally.confirms is not None:
+        told.append(_confirms(tally.confirms))
     told.append(f"{tally.saved} gradings saved")
     told += [f"{count} {status}" for status, count in tally.failures.items()]
     if tally.asks_models:
@@ -202,11 +208,12 @@ def _figures(tally: Tally) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    best = Text(_best(tally.best), style="bold green")
-    if tally.best is not None:
-        best.append(f"  {_origin(tally.run, tally.best.step)}", style="not bold default")
-    table.add_row("best so far", best)
+    table.add_row("best so far", _champion(tally, tally.best, "bold green"))
+    if tally.challenger:
+        table.add_row("challenger", _champion(tally, tally.challenger, "yellow"))
     table.add_row("coverage", f"{stats.coverage:.1%}, {stats.num_elites} elites")
+    if tally.confirms is not None:
+        table.add_row("confirmed", f"{_confirms(tally.confirms)} on fresh instances")
     table.add_row("saved", f"{tally.saved} gradings: their outcome was known")
     if tally.asks_models:
         table.add_row("spent", _spent(tally))
@@ -215,11 +222,17 @@ def _figures(tally: Tally) -> Table:
     return table
 
 
-def _elite_line(tally: Tally, step: Step) -> Text:
-    told = tally.run.state.step(step.n)
+def _champion(tally: Tally, elite: Elite | None, style: str) -> Text:
+    text = Text(_worth(tally, elite), style=style)
+    if elite is not None:
+        text.append(f"  {_origin(tally.run, elite.step)}", style="not bold default")
+    return text
+
+
+def _elite_line(tally: Tally, step: Step, elite: Elite) -> Text:
     text = Text("+ ", style="green")
     text.append((step.program or "")[:ID_LETTERS], style="bold default")
-    text.append(f"  {number(told.fitness if told else None)}", style="cyan")
+    text.append(f"  {number(elite.mean)}", style="cyan")
     text.append(f"  cell {','.join(map(str, step.cell or ()))}", style="default")
     return text.append(f"  {_origin(tally.run, step.n)}", style="dim default")
 
@@ -253,11 +266,25 @@ def _pace(tally: Tally) -> str:
     return ", ".join(parts) or "starting"
 
 
-def _best(best: Elite | None) -> str:
-    if best is None:
+def _standing(best: Elite) -> tuple[int, bool]:
+    """Give what makes a best one another: the program, and whether it was confirmed."""
+    return best.step, best.confirmed
+
+
+def _worth(tally: Tally, elite: Elite | None) -> str:
+    """Write what is believed of an elite, and from how many instances."""
+    if elite is None:
         return "none yet"
-    error = "" if best.se is None else f" ± {best.se:.4f}"
-    return f"{number(best.fitness)}{error} (n = {best.n})"
+    se = elite.se if elite.error is None else elite.error
+    error = f" ± {se:.4f}" if se else ""
+    seen = f"n = {elite.n}"
+    if tally.confirms is not None:
+        seen += f" + {elite.fresh} fresh" if elite.confirmed else ", unconfirmed"
+    return f"{number(elite.mean)}{error} ({seen})"
+
+
+def _confirms(number: int) -> str:
+    return f"{number} confirm {'step' if number == 1 else 'steps'}"
 
 
 def _origin(run: Run, n: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,13 +11,20 @@ from archive.records import RunRecord
 from archive.store import Archive
 from evolve.behaviour import tolerant_match
 from evolve.executor import Probed
-from evolve.novelty import NEAR, nearest, sketch
+from evolve.novelty import NEAR, distances, nearest, sketch
 from evolve.state import State, Told
 
 # Sketches are kept for so many behaviours at most, 2 to 4 KB each: the elites of a large grid.
 MAX_SKETCHES = 20_000
 # Two outputs whose numbers differ by no more than this, relatively, differ by rounding.
 ROUNDING = 1e-6
+
+
+class Neighbour(NamedTuple):
+    """An elite of a snapshot. distance: from a program, by what both decide, from 0 to 1."""
+
+    told: Told
+    distance: float
 
 
 class Neighbours:
@@ -56,6 +63,20 @@ class Neighbours:
             if self._is_rounding(probed, neighbour):
                 facts["rounding"] = neighbour.step.n
         return facts
+
+    def near(self, probed: Probed, snapshot: State) -> list[Neighbour]:
+        """Give the elites that a program is a near-duplicate of, the nearest first."""
+        if probed.behaviour is None:
+            return []
+        steps, rows = self._elites(snapshot)
+        own = self._sketch_of(probed.behaviour, probed.record)
+        if own is None or not steps:
+            return []
+        apart = distances(own, np.stack(rows), self._form)
+        found = [
+            Neighbour(steps[row], float(apart[row])) for row in np.argsort(apart, kind="stable")
+        ]
+        return [each for each in found if each.distance < NEAR]
 
     def _elites(self, snapshot: State) -> tuple[list[Told], list[np.ndarray]]:
         """Give the elites whose probes are known, with their sketches."""

@@ -9,6 +9,7 @@ from archive import queries
 from archive.records import Answer, Evaluation, RunRecord, Step
 from archive.store import Archive
 from evolve.ancestry import Ancestor, main_line
+from evolve.believed import believed_of
 from evolve.documents import initial_name, run_by_id
 from evolve.errors import UsageError
 from evolve.estimates import in_order
@@ -16,11 +17,19 @@ from evolve.estimates import in_order
 Document = dict[str, Any]
 
 CUT_OFF = "cut off: nobody knows whether it was billed"
+# What the probes have shown, as the facts of a step name it; `Neighbours.seen` says what they mean.
+PROBED = ("determinism", "nearest", "distance", "near", "alike", "rounding")
 
 
 def show_document(archive: Archive, prefix: str, *, with_prompt: bool = False) -> Document:
     """Give all that is known of a program, from the latest run that wrote it.
 
+    fitness, standard_error, n: as measured, the mean of `scores`; stage: the instances that these are
+    of. believed, believed_error: by what elites rank, corrected by what fresh instances showed, of
+    which it has seen `fresh` itself; None for what was never offered to the grid.
+    nearest, distance: the elite that decided most alike on the probes when it was asked, and how
+    far it is, 0 to 1; near: whether it is a near-duplicate; alike: a step that the probes do not
+    tell from it; rounding: one from which it differs by rounding only. None where nobody compared.
     with_prompt: what its model saw and said, too.
     Raises: Misnamed if the prefix fits no program, or several; UsageError for a prompt that never
     was.
@@ -29,6 +38,7 @@ def show_document(archive: Archive, prefix: str, *, with_prompt: bool = False) -
     run_id, step = queries.step_of_program(archive, program.id)
     run = run_by_id(archive, run_id)
     evaluation = None if step.evaluation is None else queries.evaluation(archive, step.evaluation)
+    elite = believed_of(archive, run, step.n)
     return {
         "program": program.id,
         "run": run.name,
@@ -40,11 +50,17 @@ def show_document(archive: Archive, prefix: str, *, with_prompt: bool = False) -
         "fitness": evaluation.fitness if evaluation else None,
         "standard_error": evaluation.se if evaluation else None,
         "n": evaluation.n if evaluation else 0,
+        "stage": evaluation.stage if evaluation else None,
+        "believed": elite.mean if elite else None,
+        "believed_error": elite.error if elite else None,
+        "fresh": elite.fresh if elite else 0,
+        "confirmed": elite.confirmed if elite else False,
         "scores": dict(evaluation.scores) if evaluation else {},
         "subgroups": _subgroups(archive, evaluation) if evaluation else None,
         "measures": dict(evaluation.measures) if evaluation else {},
         "cell": list(step.cell) if step.cell else None,
         "placement": step.placement,
+        **{name: (step.ran or {}).get(name) for name in PROBED},
         "operator": step.operator,
         "model": step.model,
         "step": step.n,
@@ -61,7 +77,8 @@ def show_document(archive: Archive, prefix: str, *, with_prompt: bool = False) -
 def lineage_document(run: RunRecord, line: Iterable[Ancestor]) -> list[Document]:
     """Give a main line, the initial program first.
 
-    name: of the initial program. gain: of fitness over the first parent; added, removed: lines of source, against it.
+    name: of the initial program. fitness: as measured. gain: of that over the first parent; added,
+    removed: lines of source, against it.
     """
     return [
         {

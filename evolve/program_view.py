@@ -25,6 +25,11 @@ from evolve.drawing import (
 FEW_INSTANCES = 12
 # Texts of feedback that are shown; --json has them all.
 SHOWN_FEEDBACK = 3
+# What is told of programs whose outputs follow from more than their text and inputs.
+REPEATS = {
+    "injected": "for the same random numbers",
+    "none": "not: scores are means over two runs, and its hash is nobody's",
+}
 # Columns of an idea beside a line of descent: both fit 80.
 IDEA_COLUMNS = 76
 
@@ -48,7 +53,7 @@ def program_view(program: Document) -> RenderableType:
     if len(program["ancestry"]) > 1:
         parts += [
             Text(),
-            Text("How it came to be", style="bold"),
+            Text("How it came to be (scores as measured)", style="bold"),
             lineage_view(program["ancestry"]),
         ]
     if program["feedback"]:
@@ -118,12 +123,21 @@ def _program_facts(program: Document) -> Iterator[tuple[str, RenderableType]]:
         yield "idea", Text(printable(program["idea"]), style="italic")
     yield "status", Text((program["status"] or "not told yet") + _because(program))
     if program["fitness"] is not None:
-        yield "fitness", f"{with_error(program)} (n = {program['n']})"
+        yield (
+            "fitness",
+            f"{with_error(program)} as measured on {program['n']} of {program['stage']}",
+        )
+    if program["believed"] is not None:
+        yield "believed", _believed(program)
     if program["measures"]:
         values = (f"{name} {value:.4f}" for name, value in program["measures"].items())
         yield "measures", ", ".join(values)
     if program["cell"] is not None:
-        yield "cell", f"{','.join(map(str, program['cell']))} {_placement(program['placement'])}"
+        yield "cell", f"{','.join(map(str, program['cell']))} {_placement(program)}"
+    if seen := list(_seen(program)):
+        yield "nearest", "; ".join(seen)
+    if (repeats := REPEATS.get(program["determinism"] or "")) is not None:
+        yield "repeats", repeats
     yield "size", f"{len(program['source'].splitlines())} lines, {program['nodes']} syntax nodes"
 
 
@@ -162,13 +176,33 @@ def _because(program: Document) -> str:
     return f": {printable(program['reason'])}" if program["reason"] else ""
 
 
-def _placement(placement: str | None) -> str:
+def _believed(program: Document) -> str:
+    """Write what is believed of a program, and on how many fresh instances that rests."""
+    values = {"fitness": program["believed"], "standard_error": program["believed_error"]}
+    if program["confirmed"]:
+        return f"{with_error(values)}, confirmed on {program['fresh']} fresh instances"
+    return f"{with_error(values)}, not confirmed"
+
+
+def _placement(program: Document) -> str:
+    if program["status"] == "duplicate":
+        return "(in place of a longer one that does the same)"
     words = {
         "NEW": "(the first there)",
         "IMPROVED": "(among its best)",
         "NOT_ADDED": "(not good enough)",
     }
-    return words.get(placement or "", "")
+    return words.get(program["placement"] or "", "")
+
+
+def _seen(program: Document) -> Iterator[str]:
+    """Say which program decides most alike on the probes, and how far this one is from it."""
+    if program["nearest"] is not None:
+        near = "near step" if program["near"] else "step"
+        said = f"{near} {program['nearest']} (distance {program['distance']:.2f})"
+        yield said + (", the same but for rounding" if program["rounding"] is not None else "")
+    if program["alike"] is not None:
+        yield f"the probes do not tell it from step {program['alike']}"
 
 
 def _scores(program: Document) -> Iterator[RenderableType]:

@@ -8,6 +8,7 @@ from itertools import zip_longest
 from typing import Any
 
 from archive.records import Evaluation, RunRecord, Step
+from evolve.hurdle import HURDLE
 
 # The key of a run's settings that makes it a replay, and names the run that it replays.
 REPLAY_OF = "replay_of"
@@ -75,7 +76,8 @@ def _pairs(
     if known is not None and found is not None:
         for name in GRADED:
             yield name, getattr(known, name), getattr(found, name)
-    yield "comparison", _compared(recorded), _compared(replayed)
+    yield "comparison", _fact(recorded, "compared"), _fact(replayed, "compared")
+    yield "hurdle", _fact(recorded, HURDLE), _fact(replayed, HURDLE)
     for name in TOLD:
         yield name, getattr(recorded, name), getattr(replayed, name)
     if recorded.ran is None:
@@ -83,9 +85,9 @@ def _pairs(
         yield "reason", recorded.reason, replayed.reason
 
 
-def _compared(step: Step) -> Any:
-    """Give what a confirm step found; None for any other."""
-    return (step.ran or {}).get("compared")
+def _fact(step: Step, name: str) -> Any:
+    """Give what a step's facts have under a name: what a confirm step found, or the hurdle said."""
+    return (step.ran or {}).get(name)
 
 
 def _narrowed(name: str, one: Any, other: Any) -> tuple[str, Any, Any]:

@@ -20,15 +20,17 @@ from archive.store import Archive
 from evolve.confirmation import Confirmer
 from evolve.desk import JournaledDesk
 from evolve.errors import EvolveError, Unwritten
-from evolve.evaluator import Evaluator
+from evolve.evaluator import Evaluator, Walk
 from evolve.executor import Probed, Ran
 from evolve.grades import SERVED
+from evolve.hurdle import HURDLE
 from evolve.loader import Task
 from evolve.memo import Memo, Subject
+from evolve.neighbours import Neighbour
 from evolve.operators.base import Operator
 from evolve.recording import Difference, Recording, difference
 from evolve.run import Assignment, Run
-from evolve.state import State
+from evolve.state import REJECTED, State
 from evolve.work import Worker
 
 
@@ -155,7 +157,7 @@ class ReplayEvaluator(Evaluator):
         recorded = self._recording.steps[step.n]
         if recorded.ran is None or recorded.program != step.program or step.ran is not None:
             return await super().evaluate(step, snapshot)
-        if recorded.ran["status"] not in SERVED:
+        if recorded.ran["status"] not in SERVED and REJECTED not in recorded.ran:
             # Another machine, or a busier one, may judge otherwise: that would prove nothing.
             return self._as_recorded(step, recorded), None
         if recorded.ran.get("determinism") == "none" and recorded.evaluation is not None:
@@ -173,6 +175,15 @@ class ReplayEvaluator(Evaluator):
     def _behaviour_of(self, step: Step, task: str, world: str) -> str | None:
         return self._recording.steps[step.n].behaviour
 
+    def _near(self, walk: Walk, probed: Probed) -> list[Neighbour]:
+        """Compare by the functional hash as recorded where a slow clock has left it out now."""
+        behaviour = self._recording.steps[walk.step.n].behaviour
+        if behaviour is None:  # left out then: nothing was compared
+            return []
+        if probed.behaviour is None:
+            probed = replace(probed, behaviour=behaviour, record=b"")
+        return super()._near(walk, probed)
+
     def _kept_behaviour(self, step: Step, probed: Probed | None) -> tuple[str, bytes | None] | None:
         """Take the functional hash as recorded: a slow clock may have left it out then, or now."""
         behaviour = self._recording.steps[step.n].behaviour
@@ -182,7 +193,8 @@ class ReplayEvaluator(Evaluator):
         """Take times and memory as they were recorded: a later prompt may have told them."""
         recorded = self._recording.steps[step.n].ran
         if recorded is not None and recorded["status"] == ran.status:
-            return dict(recorded)
+            # What the hurdle said is found anew, as all that decides is.
+            return {name: fact for name, fact in recorded.items() if name != HURDLE}
         return super()._facts(step, ran)
 
 

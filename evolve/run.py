@@ -208,7 +208,7 @@ class Run:
             block=BLOCK,
             program=identity,
         )
-        graded = evaluation.outputs_digest is not None
+        graded = int(evaluation.outputs_digest is not None)
         kept = self.journal.evaluated(n, evaluation, graded=graded)
         self.finish(replace(step, evaluation=kept.id), kept)
         return self.tell_ready()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from archive import views
 from archive.records import RunRecord
 from archive.store import Archive
-from archive.views import Calls
+from archive.views import EMBEDDER, JUDGE, Calls
 from evolve.config import SearchSettings
 from evolve.credit import Arm, Credit, Terms, mean_chances
 from evolve.recording import REPLAY_OF
@@ -23,7 +24,14 @@ NOTHING_SPENT: Document = {"calls": 0, "usd": 0.0, "tokens": 0, "unpriced": 0}
 
 def settled_calls(archive: Archive, run: RunRecord) -> list[Calls]:
     """Count the calls that a run paid for. A replay made none: its answers are copies."""
-    return [] if REPLAY_OF in run.settings else views.calls(archive, run.id)
+    if REPLAY_OF in run.settings:
+        return []
+    search = SearchSettings.model_validate(run.settings["search"])
+    reviewing = {JUDGE: search.judge, EMBEDDER: search.embedder}
+    return [
+        replace(call, model=reviewing.get(call.operator) or call.model)
+        for call in views.calls(archive, run.id)
+    ]
 
 
 def unsettled_usd(archive: Archive, run: RunRecord, calls: Iterable[Calls]) -> float:

@@ -23,11 +23,14 @@ from evolve.belief import (
 )
 from evolve.credit import Credit
 from evolve.grid import Cell, Elite, Grid, Placement
+from evolve.hurdle import HURDLE, HurdleRecord, is_stopped
 
 # How many of the best a state keeps at hand, for parents by rank.
 NUM_BEST = 5
 # While gains hold, so much of the bound on confirm steps is still spent, to see if they go on to.
-LEAST_CONFIRMED = 0.25
+LEAST_CONFIRMED = 0.5
+# The key of the facts of a program that is not run since it is not new, or would not have been.
+REJECTED = "rejected"
 # What became of programs that a model may mend.
 FAILED = (Status.INVALID, Status.CRASHED, Status.TIMEOUT, Status.OVER_LIMIT)
 
@@ -54,7 +57,8 @@ class Told:
 
     @property
     def fitness(self) -> float | None:
-        return self.evaluation.fitness if self.evaluation else None
+        """The fitness on the train block; None for what stopped at the hurdle, on a part of it."""
+        return self.evaluation.fitness if self.evaluation and not is_stopped(self.step) else None
 
 
 class History:
@@ -105,7 +109,7 @@ class History:
         facts = told.step.ran or {}
         if "audits" in facts and not self._same_quality(told, self.of_step(facts["audits"])):
             self.dropped.setdefault(behaviour, seq)
-        if told.step.status is Status.OK and "trusts" not in facts:
+        if told.fitness is not None and told.step.status is Status.OK and "trusts" not in facts:
             self.seq_of_origin.setdefault(behaviour, seq)
 
     def of_step(self, n: int) -> Told:
@@ -135,7 +139,7 @@ class State:
     measures lay outside the grid's ranges. best: the five best programs in total order.
     initial: the valid initial programs. credit: the accounts of operators and models.
     calibration: what confirm steps taught of gains. confirms: those that were told; earned: how many
-    the search steps have earned, by how much of their gains is in doubt.
+    the search steps have earned, by how much of their gains is in doubt. hurdle: what it has done.
     """
 
     grid: Grid
@@ -150,6 +154,7 @@ class State:
     calibration: Calibration = field(default_factory=Calibration)
     confirms: int = 0
     earned: float = 0.0
+    hurdle: HurdleRecord = field(default_factory=HurdleRecord)
 
     @cached_property
     def anchor(self) -> int | None:
@@ -259,6 +264,8 @@ def tell(state: State, step: Step, evaluation: Evaluation | None, nodes: int) ->
 
 def _placed(state: State, step: Step, evaluation: Evaluation, nodes: int) -> Step:
     """Find a program's cell, and what the grid thinks of it."""
+    if is_stopped(step):
+        return replace(step, placement=Placement.NOT_ADDED.name)
     if step.status is Status.OK:
         cell, _ = state.grid.locate(evaluation.measures)
         elite = _elite(state, step, evaluation, nodes)
@@ -298,7 +305,9 @@ def _verdict(before: State, step: Step, after: State) -> Verdict:
 def fold(state: State, step: Step, evaluation: Evaluation | None, nodes: int) -> State:
     """Take a told row into the state. Reads the row and decides nothing."""
     new_digest = step.outputs_digest is not None and state.digest(step.outputs_digest) is None
+    # What has no digest is one of its own.
     unrepeatable = (step.ran or {}).get("determinism") == "none" and evaluation is not None
+    stopped = is_stopped(step) and step.status is Status.OK
     told, later = Told(step, evaluation, nodes), state.history.entries[state.told :]
     if not later:
         state.history.append(told)
@@ -310,9 +319,10 @@ def fold(state: State, step: Step, evaluation: Evaluation | None, nodes: int) ->
     after = replace(
         state,
         told=state.told + 1,
-        evaluations=state.evaluations + int(new_digest or unrepeatable),
+        evaluations=state.evaluations + int(new_digest or unrepeatable or stopped),
         credit=_credited(state.credit, step),
         earned=state.earned + _earned(state, step),
+        hurdle=state.hurdle.told((step.ran or {}).get(HURDLE), step.placement),
     )
     if step.cell is None or evaluation is None:
         return after
@@ -351,10 +361,28 @@ def _credited(credit: Credit, step: Step) -> Credit:
 
 def _twin(state: State, step: Step) -> Told | None:
     """Find the lowest told step that this one equals, by syntax or by what it gives out."""
+    if (same := _same_program(state, step)) is not None:
+        return same
+    if is_rejected(step):
+        return state.step((step.ran or {})[REJECTED]["nearest"])
+    return state.digest(step.outputs_digest) or _origin(state, step)
+
+
+def _same_program(state: State, step: Step) -> Told | None:
     same = state.program(step.program) if step.program is not None else None
-    if same is not None and same.step.duplicate_of is not None:
-        same = state.step(same.step.duplicate_of)
-    return same or state.digest(step.outputs_digest) or _origin(state, step)
+    if same is None or same.step.duplicate_of is None:
+        return same
+    if not is_rejected(same.step):
+        return state.step(same.step.duplicate_of)
+    # Nobody knows what a rejected program is worth: one that was run is no duplicate of it.
+    was_run = step.ran is not None and not is_rejected(step)
+    return None if was_run else same
+
+
+def is_rejected(step: Step) -> bool:
+    """Tell whether a step's program was not run since it is like an elite, in text and behaviour."""
+    facts = (step.ran or {}).get(REJECTED)
+    return facts is not None and not facts.get("sampled")
 
 
 def _origin(state: State, step: Step) -> Told | None:
@@ -375,10 +403,12 @@ def _status(step: Step, evaluation: Evaluation | None) -> Status:
 def _reason(step: Step, evaluation: Evaluation | None, twin: Told | None) -> str | None:
     if twin is not None:
         same_syntax = step.program is not None and step.program == twin.step.program
+        if is_rejected(step) and not same_syntax:
+            return str((step.ran or {})["reason"])
         return f"{'same syntax' if same_syntax else 'same behaviour'} as step {twin.step.n}"
     if step.reason is not None:
         return step.reason
-    if evaluation is not None:
+    if evaluation is not None and not is_stopped(step):
         return evaluation.reason
     return str(step.ran["reason"]) if step.ran and step.ran.get("reason") else None
 

@@ -27,6 +27,8 @@ Z_95 = 1.959964
 EXACT_PAIRS = 16
 NUM_FLIPS = 65_536
 NUM_RESAMPLES = 10_000
+# So many halvings find a rate to the last digit.
+BISECTIONS = 60
 # Flips are made in pieces, so that memory stays below some 64 MiB for any number of pairs.
 FLIPS_AT_ONCE = 4_096
 # A sum of flipped differences that equals the observed one does so but for its last digits.
@@ -184,6 +186,30 @@ def wilson_interval(count: int, n: int) -> tuple[float, float]:
     low, high = (middle - reach) / (1.0 + square), (middle + reach) / (1.0 + square)
     # At the ends one bound is the rate itself but for its last digits.
     return (0.0 if count == 0 else low), (1.0 if count == n else high)
+
+
+def upper_bound(count: int, n: int) -> float:
+    """Give the one-sided 95 % upper bound of a rate of which `count` of n were seen; 1 for n = 0.
+
+    Source: Clopper & Pearson 1934, "The use of confidence or fiducial limits".
+    """
+    if count >= n:
+        return 1.0
+    low, high = count / n, 1.0
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if _at_most(count, n, middle) > ALPHA else (low, middle)
+    return high
+
+
+def _at_most(count: int, n: int, rate: float) -> float:
+    """Give the chance to see at most `count` of n at a rate between 0 and 1."""
+    ways = (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(n))
+    logs = (
+        way + k * math.log(rate) + (n - k) * math.log1p(-rate)
+        for k, way in zip(range(count + 1), ways, strict=False)
+    )
+    return math.fsum(map(math.exp, logs))
 
 
 def agreement(differences: Mapping[str, float], subgroups: Mapping[str, Sequence[str]]) -> float:

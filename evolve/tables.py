@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -11,10 +11,9 @@ from rich.text import Text
 from evolve.drawing import (
     ID_LETTERS,
     NO_VALUE,
+    STATE_STYLES,
     Document,
     clock,
-    dollars,
-    fact_table,
     new_table,
     number,
     with_error,
@@ -22,12 +21,6 @@ from evolve.drawing import (
 
 # What a narrow column shows of a name.
 NAME_LETTERS = 9
-STATE_STYLES = {
-    "running": "cyan",
-    "finished": "green",
-    "interrupted": "yellow",
-    "failed": "red",
-}
 
 
 def runs_table(runs: Sequence[Document]) -> RenderableType:
@@ -46,16 +39,6 @@ def runs_table(runs: Sequence[Document]) -> RenderableType:
             clock(run["seconds"]),
         )
     return table
-
-
-def status_table(status: Document) -> RenderableType:
-    """Draw a run in numbers."""
-    parts = [fact_table(_status_facts(status)), _operators_table(status)]
-    if status["models"]:
-        parts += [Text(), _models_table(status["models"])]
-    if status["arms"]:
-        parts += [Text(), _arms_table(status["arms"])]
-    return Group(*parts)
 
 
 def elites_table(elites: Sequence[Document], run: str, limit: int | None = None) -> RenderableType:
@@ -78,14 +61,8 @@ def elites_table(elites: Sequence[Document], run: str, limit: int | None = None)
             ",".join(map(str, elite["parents"])) or NO_VALUE,
             str(elite["lines"]),
         )
-    more = len(elites) - len(shown)
-    sizes = "/".join(str(n) for n in sorted({elite["n"] for elite in elites}))
-    notes = [f"{run}: {len(elites)} elites, n = {sizes} instances of the search"]
-    if not all(elite["confirmed"] for elite in elites):
-        notes.append("? not confirmed")
-    if more:
-        notes.append(f"{more} more with --json")
-    return Group(table, Text("; ".join(notes), style="dim"))
+    notes = [Text(note, style="dim") for note in _notes(elites, run, len(elites) - len(shown))]
+    return Group(table, *notes)
 
 
 def tasks_table(tasks: Sequence[Document]) -> RenderableType:
@@ -107,135 +84,37 @@ def tasks_table(tasks: Sequence[Document]) -> RenderableType:
     return Group(table, Text("seconds: of one evaluation on one core", style="dim"))
 
 
-def _short_path(path: str) -> str:
-    """Write a path as seen from here, if it is below."""
-    here = Path.cwd()
-    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
-
-
 def _cut(name: str) -> str:
     """Cut a name of somebody else's choosing to what a column holds."""
     return name if len(name) <= NAME_LETTERS else name[: NAME_LETTERS - 1] + "…"
 
 
-def _status_facts(status: Document) -> Iterator[tuple[str, RenderableType]]:
-    state = Text(status["state"], style=STATE_STYLES[status["state"]])
-    if status["state"] == "finished":
-        state.append(f" (its limit on {status['stop_reason']})")
-    yield "run", Text(f"{status['name']} of task {status['task']}, ").append_text(state)
-    limits = ", ".join(f"{name} {value}" for name, value in status["limits"].items())
-    yield "started", Text(f"{status['started']}, ran {clock(status['seconds'])}; limits: {limits}")
-    order = f"order {status['order']}, lookahead {status['lookahead']}"
-    yield "search", f"rng_seed {status['rng_seed']}, {order}, wall level {status['level']}"
-    yield "world", status["world"]
-    kinds = ", ".join(f"{number} {kind}" for kind, number in status["steps_by_kind"].items())
-    yield "steps", f"{status['steps']} told ({kinds or 'none'})"
-    yield "statuses", _statuses(status["statuses"])
-    if status["near_limits"]:
-        near = f"{status['near_limits']} used more than half of a limit, or all of it"
-        yield "near limits", Text(near, style="yellow")
-    same = status["duplicates"]
-    yield "duplicates", f"{same['syntax']} by syntax, {same['behaviour']} by behaviour"
-    yield (
-        "evaluations",
-        f"{status['evaluations']} different behaviours, {status['gradings']} graded here",
-    )
-    yield from _hashing_facts(status["hashing"])
-    if status["models"]:
-        yield "spent", _spent(status)
-    if status["usd_unsettled"]:
-        unsettled = f"up to {dollars(status['usd_unsettled'])} of calls whose bill nobody knows"
-        yield "unsettled", Text(unsettled, style="yellow")
-    yield "fitness", f"best {number(status['best_fitness'])}, mean {number(status['mean_fitness'])}"
-    yield "grid", f"{status['num_elites']} elites, coverage {status['coverage']:.1%}"
-    qd_score = f"{number(status['qd_score'])}, {number(status['norm_qd_score'])} per cell"
-    yield "QD score", qd_score
-    yield from _diversity_facts(status["diversity"])
+def _notes(elites: Sequence[Document], run: str, more: int) -> Iterator[str]:
+    """Say what the fitness of elites rests on. more: elites that are not shown."""
+    sizes = _range(elite["n"] - elite["fresh"] for elite in elites)
+    notes = [f"{run}: {len(elites)} elites, n = {sizes} instances of the search"]
+    confirmed = [elite for elite in elites if elite["confirmed"]]
+    if more:
+        notes.append(f"{more} more with --json")
+    yield "; ".join(notes)
+    if confirmed:
+        fresh = _range(elite["fresh"] for elite in confirmed)
+        yield f"{len(confirmed)} confirmed on {fresh} fresh instances; ? not confirmed"
+    else:
+        yield "? not confirmed on fresh instances"
+    if any(elite["fitness"] != elite["train_fitness"] for elite in elites):
+        yield "fitness is corrected by what fresh instances showed; --json has it as measured"
+    if any(elite["standard_error"] == 0.0 for elite in confirmed):
+        yield "± 0.0000: the best initial program, by which all others are measured"
 
 
-def _hashing_facts(hashing: Document) -> Iterator[tuple[str, RenderableType]]:
-    hits, probes = hashing["hits"], hashing["probe_matches"]
-    if any(hits.values()):
-        known = "{syntax} by syntax, {served} served, {behaviour} by outputs"
-        seconds = hashing["seconds_saved"]
-        running = "" if seconds is None else f", {seconds:.1f}s of running"
-        saved = f"{hashing['gradings_saved']} gradings{running}: {known.format(**hits)}"
-        yield "saved", saved
-    if probes["predicted"]:
-        false = f"{probes['false']} of {probes['judged']} were false"
-        if probes["interval"]:
-            low, high = probes["interval"]
-            false += f" ({probes['rate']:.1%}, 95 %: {low:.1%} to {high:.1%})"
-        yield "probe hits", f"{probes['predicted']} by another program; {false}"
+def _range(numbers: Iterable[int]) -> str:
+    ordered = sorted(numbers)
+    low, high = ordered[0], ordered[-1]
+    return str(low) if low == high else f"{low} to {high}"
 
 
-def _diversity_facts(diversity: Document) -> Iterator[tuple[str, RenderableType]]:
-    elites, recent = diversity["elites"], diversity["recent"]
-    parts = [
-        f"{scores['q1']:.1f} of {scores['n']} {what}"
-        for scores, what in ((elites, "elites"), (recent, "latest children"))
-        if scores
-    ]
-    if parts:
-        yield "diversity", f"{', '.join(parts)} (Vendi score, q = 1)"
-    if diversity["warning"]:
-        yield "", Text(diversity["warning"], style="yellow")
-
-
-def _statuses(statuses: Mapping[str, int]) -> Text:
-    text = Text()
-    for status, count in statuses.items():
-        if count:
-            style = {"ok": "green", "duplicate": "yellow"}.get(status, "red")
-            text.append(", " if text else "").append(f"{count} {status}", style=style)
-    return text or Text("none")
-
-
-def _spent(status: Document) -> str:
-    unpriced = sum(row["unpriced"] for row in status["models"].values())
-    return f"{dollars(status['usd'], unpriced)}, {status['tokens']:,} tokens"
-
-
-def _operators_table(status: Document) -> RenderableType:
-    operators, asking = status["operators"], bool(status["models"])
-    if not operators:
-        return Text()
-    costs = (">dollars", ">tokens") if asking else ()
-    table = new_table("operator", ">steps", ">new and valid", ">took a place", *costs)
-    for name, row in operators.items():
-        spent = _costs(row) if asking else ()
-        table.add_row(name, str(row["steps"]), str(row["ok"]), str(row["placed"]), *spent)
-    return Group(Text(), table)
-
-
-def _models_table(models: Mapping[str, Document]) -> RenderableType:
-    table = new_table("model", ">calls", ">failed", ">dollars", ">unsettled", ">tokens")
-    for name, row in models.items():
-        usd, tokens = _costs(row)
-        unsettled = dollars(row["usd_unsettled"]) if row["usd_unsettled"] else NO_VALUE
-        table.add_row(name, str(row["calls"]), str(row["failed"]), usd, unsettled, tokens)
-    return table
-
-
-def _arms_table(arms: Sequence[Document]) -> RenderableType:
-    table = new_table("arm", "model", ">steps", ">took a place", ">dollars", ">share")
-    for arm in arms:
-        usd, _ = _costs(arm)
-        table.add_row(
-            arm["operator"],
-            arm["model"] or NO_VALUE,
-            str(arm["steps"]),
-            str(arm["taken"]),
-            usd,
-            f"{arm['share']:.1%}",
-        )
-    return Group(
-        table, Text("share: of the next steps, by what each arm gives for its cost", "dim")
-    )
-
-
-def _costs(row: Document) -> tuple[str, str]:
-    """Write dollars and tokens; dashes where no model was asked."""
-    if not row["calls"]:
-        return NO_VALUE, NO_VALUE
-    return dollars(row["usd"], row["unpriced"]), f"{row['tokens']:,}"
+def _short_path(path: str) -> str:
+    """Write a path as seen from here, if it is below."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

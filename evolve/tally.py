@@ -11,18 +11,22 @@ from evolve.grid import Elite, GridStats, grid_stats
 from evolve.messages import Model, Reply, Request
 from evolve.recording import REPLAY_OF
 from evolve.run import Run
+from evolve.state import State
 
 # The pace is that of so many latest steps, so that a slow start is forgotten.
 PACE_STEPS = 100
 # Latest elites that a display shows.
 LATEST = 5
+# Facts of a step whose quality was known: it was served, or the probes decided.
+KNOWN = frozenset(("served", "exact", "trusts"))
 
 
 class Tally:
     """Counts the told steps of a run, those before this sitting included.
 
-    calls: of its models, as they are made. statuses: steps by status. saved: gradings avoided, since what came out was known.
-    latest: steps that became the elite of their cell in this sitting, the latest last.
+    calls: of its models, as they are made. statuses: steps by status. saved: gradings avoided,
+    since what came out was known. latest: steps that became the elite of their cell in this
+    sitting, as they were believed then, the latest last.
     """
 
     def __init__(
@@ -34,7 +38,7 @@ class Tally:
         self.run, self.calls = run, calls or CallsUnderWay()
         self.statuses: Counter[Status] = Counter()
         self.saved = 0
-        self.latest: deque[Step] = deque(maxlen=LATEST)
+        self.latest: deque[tuple[Step, Elite]] = deque(maxlen=LATEST)
         self._clock = clock
         self._moments: deque[float] = deque([clock()], maxlen=PACE_STEPS)
         for told in run.state.history.entries:
@@ -46,11 +50,25 @@ class Tally:
         self._moments.append(self._clock())
         held = self.run.state.grid.cells.get(step.cell) if step.cell is not None else None
         if held and held[0].step == step.n:
-            self.latest.append(step)
+            self.latest.append((step, held[0]))
 
     @property
     def best(self) -> Elite | None:
-        return self.run.state.best[0] if self.run.state.best else None
+        """The best confirmed elite; while there is none, the best of all."""
+        return best_so_far(self.run.state)
+
+    @property
+    def challenger(self) -> Elite | None:
+        """The best elite that nobody confirmed, if it is believed better than the best confirmed."""
+        ranked = self.run.state.ranked
+        is_ahead = ranked and not ranked[0].confirmed and ranked[0] != self.best
+        return ranked[0] if is_ahead else None
+
+    @property
+    def confirms(self) -> int | None:
+        """The told confirm steps; None in a run that has none."""
+        state = self.run.state
+        return state.confirms if state.rules.confirm else None
 
     @property
     def stats(self) -> GridStats:
@@ -112,8 +130,13 @@ class Tally:
         if step.status is None:
             return
         self.statuses[step.status] += 1
-        served = bool(step.ran and step.ran.get("served"))
-        self.saved += int(served or step.status is Status.DUPLICATE)
+        known = not KNOWN.isdisjoint(step.ran or ())
+        self.saved += int(known or step.status is Status.DUPLICATE)
+
+
+def best_so_far(state: State) -> Elite | None:
+    """Give the best confirmed elite; while there is none, the best of all."""
+    return state.best_confirmed or next(iter(state.ranked), None)
 
 
 class CallsUnderWay:

@@ -61,7 +61,7 @@ def verify(
 ) -> dict[str, Any]:
     """Evaluate a run's best elites and the baselines on `test`; give the table of `--json`.
 
-    top: how many elites, the best shown ones by fitness on `train`. strict: on test instances that
+    top: how many elites, see `best_programs`. strict: on test instances that
     are this run's alone; the baselines are evaluated on them too.
     Raises: UsageError if the task has changed or the run has no elite; RunBusy while it runs;
     WorldError, TaskError.
@@ -90,14 +90,19 @@ def unchanged_task(record: RunRecord) -> Task:
 
 
 def best_programs(archive: Archive, record: RunRecord, top: int) -> dict[str, str]:
-    """Give the sources of the `top` best shown elites, {program: source}, best first.
+    """Give the sources of the `top` best elites, {program: source}, best first.
 
+    One of each cell: its best confirmed elite, or the one it shows if none is. All confirmed ones
+    come before the others, of which nobody knows yet how much was luck.
     Raises: UsageError if there is none.
     """
-    shown = [elite.program for elite in queries.elites(archive, record.id) if elite.slot == 0]
-    if not shown:
+    ranked = sorted(queries.elites(archive, record.id), key=lambda elite: not elite.confirmed)
+    if not ranked:
         raise UsageError(f"{record.name} has no elite yet: nothing can be verified")
-    best = list(dict.fromkeys(shown))[:top]
+    of_cells: dict[tuple[int, ...], str] = {}
+    for elite in ranked:
+        of_cells.setdefault(elite.cell, elite.program)
+    best = list(dict.fromkeys(of_cells.values()))[:top]
     return {program: queries.program(archive, program).source for program in best}
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from archive.records import Evaluation, Status
 from evolve.estimates import Estimate, Gain, by_subgroup, estimate, gain, in_order
 from evolve.grid import Elite
-from evolve.state import FAILED, State, Told
+from evolve.state import FAILED, State, Told, is_rejected
 from evolve.statistics import Grouping
 
 # The best elites that are looked at, for the best of subgroups and the ideas that stand highest.
@@ -165,6 +165,8 @@ def _kinship(state: State, told: Told) -> str | None:
     if twin is None:
         return None
     same = "program" if told.step.program == twin.step.program else "outputs"
+    if is_rejected(told.step) and same == "outputs":
+        return f"much like step {twin.step.n}, so that it was not run"
     return f"the same {same} as step {twin.step.n}"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from archive import queries
 from archive.errors import BoundReached
-from archive.records import Kind, Status, Step
+from archive.records import Evaluation, Kind, Status, Step
 from archive.rows import text
 from evolve.calls import Calls, CallsStopped
 from evolve.confirmation import Confirmer
@@ -21,9 +21,11 @@ from evolve.evaluator import Evaluator
 from evolve.executor import UNSOUND, Drafted, Executor, Slot
 from evolve.flights import Flights
 from evolve.grades import Grades
+from evolve.likeness import Likeness
 from evolve.memo import Memo
 from evolve.operators.base import Written
 from evolve.program import count_nodes, program_id
+from evolve.rejection import Reviewer
 from evolve.run import BLOCK, STAGE, Assignment, Run
 from evolve.screen import screen
 from evolve.slots import Slots, Stopped
@@ -35,13 +37,21 @@ MAX_DRAFTS = 256
 class Worker:
     """Does the work of steps, many at a time; slots are lent to the lowest step first."""
 
-    def __init__(self, run: Run, executor: Executor, calls: Calls | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        executor: Executor,
+        calls: Calls | None = None,
+        likeness: Likeness | None = None,
+    ) -> None:
         self.run, self.executor, self.calls = run, executor, calls
         self.bound: str | None = None
         self.slots, self.flights = Slots(executor), Flights()
         memo = self._memo()
         parts = (memo, self.slots, self.flights, Grades(run, memo, self.slots, self.flights))
-        self._evaluate, self._confirm = self._evaluator(*parts), self._confirmer(*parts)
+        reviewer = Reviewer(run, self._desk, likeness)
+        self._evaluate = self._evaluator(*parts, reviewer)
+        self._confirm = self._confirmer(*parts)
         self._drafts: dict[tuple[str, str], Any] = {}
 
     def _memo(self) -> Memo:
@@ -76,7 +86,7 @@ class Worker:
             self.run.finish(step, None)
             return
         try:
-            step = await self._write(assignment)
+            step, evaluation = await self._walk(assignment)
         except CallsStopped as error:
             raise Stopped("stopping: what waits for a call is left for `evolve resume`") from error
         except BoundReached as reached:
@@ -85,11 +95,15 @@ class Worker:
             assert self.calls is not None
             self.calls.stop()
             raise Stopped(str(reached)) from reached
-        evaluation = None
-        if step.status is None and assignment.snapshot.program(step.program or "") is None:
-            step, evaluation = await self._evaluate.evaluate(step, assignment.snapshot)
-        # A program that the snapshot knows needs no process: tell will find the step it equals.
         self.run.finish(self._with_cost(step), evaluation)
+
+    async def _walk(self, assignment: Assignment) -> tuple[Step, Evaluation | None]:
+        """Have a step's program written, and evaluated if it is new."""
+        step = await self._write(assignment)
+        if step.status is not None or assignment.snapshot.program(step.program or "") is not None:
+            # A program that the snapshot knows needs no process: tell will find the step it equals.
+            return step, None
+        return await self._evaluate.evaluate(step, assignment.snapshot)
 
     def _with_cost(self, step: Step) -> Step:
         """Add what a step's calls cost; those whose bill nobody knows are the run's alone."""

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evolve.cli.options import ArchivePlace, AsJson, RunName, open_archive, show, show_json
+from evolve.cli.options import (
+    ArchivePlace,
+    AsJson,
+    RunName,
+    Workers,
+    open_archive,
+    show,
+    show_json,
+)
+from evolve.cli.progress import progress
 
 if TYPE_CHECKING:
+    from archive.records import RunRecord
+    from archive.store import Archive
     from evolve.loader import Task
 
 # Rows that a screen holds of the table of elites; --json has all.
@@ -42,30 +53,54 @@ def runs(archive: ArchivePlace = None, as_json: AsJson = False) -> None:
     show(runs_table(document))
 
 
-def status(run: RunName = None, archive: ArchivePlace = None, as_json: AsJson = False) -> None:
+def status(
+    run: RunName = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Measure its elites on fresh instances, too.")
+    ] = False,
+    workers: Workers = None,
+    archive: ArchivePlace = None,
+    as_json: AsJson = False,
+) -> None:
     """Show a run in numbers.
 
-    Steps by kind and status, duplicates, gradings, operators and the grid; what models cost, and
-    what share of the steps each operator and model gets.
+    Steps by kind and status, duplicates, gradings, operators and the grid; what hashing has saved
+    and probing has cost; the best program that was confirmed, and how much of what was measured
+    held on fresh instances; what models cost, and what share of the steps each operator and model
+    gets.
+
+    With --fresh every elite shown is evaluated on instances that nothing was selected on, and
+    placed anew by what it does there: how much of the grid is luck. The hidden test is not read.
 
     Example: evolve status data_selection-1
     """
     from evolve.documents import status_document
+    from evolve.errors import UsageError
 
+    if workers is not None and not fresh:
+        raise UsageError("--workers: nothing is evaluated without --fresh")
     with open_archive(archive) as opened:
-        document = status_document(opened, opened.run(run))
+        record = opened.run(run)
+        corrected = _corrected(opened, record, workers) if fresh else None
+        document = status_document(opened, record) | ({"fresh": corrected} if corrected else {})
     if as_json:
         show_json(document)
         return
-    from evolve.tables import status_table
+    from evolve.status_view import status_table
 
     show(status_table(document))
+    if corrected:
+        from evolve.corrected_view import corrected_table
+
+        show(corrected_table(corrected))
 
 
 def elites(run: RunName = None, archive: ArchivePlace = None, as_json: AsJson = False) -> None:
     """List the elites of a run, the best first.
 
-    Each cell of the grid shows one.
+    Each cell of the grid shows one. The best of many scores is the luckiest, so fitness is what is
+    believed after confirm steps on fresh instances; a `?` marks what was not confirmed itself.
+    --json has the scores as measured, too.
 
     Example: evolve elites data_selection-1
     """
@@ -91,14 +126,14 @@ def show_map(
     archive: ArchivePlace = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw the grid of a run as a heat map of fitness.
+    """Draw the grid of a run as a heat map of fitness, as `evolve elites` tells it.
 
-    With --axes the told steps are placed anew, on a grid over any two measures that the task's
-    grades carry, declared in its task.toml or not.
+    With --axes all programs of the run are placed anew, as they are believed now, on a grid over
+    any two measures that the task's grades carry, declared in its task.toml or not.
 
     Example: evolve map data_selection-1 --axes recall,difficulty
     """
-    from archive import views
+    from evolve.believed import folded, offered
     from evolve.documents import map_document, shown_grid, spec_of
     from evolve.heatmap import HeatMap, project, refold
 
@@ -109,7 +144,7 @@ def show_map(
             grid, note = project(shown_grid(opened, record, spec)), ""
         else:
             names = [name.strip() for name in axes.split(",")]
-            grid, note = refold(spec.measures, views.placed_steps(opened, record.id), names)
+            grid, note = refold(spec.measures, offered(folded(opened, record)), names)
     x, y = grid.measures
     title = f"{record.name}: fitness over {x.name} and {y.name}"
     title += f" ({note})" if note else ""
@@ -135,6 +170,15 @@ def tasks(as_json: AsJson = False) -> None:
     from evolve.tables import tasks_table
 
     show(tasks_table(document))
+
+
+def _corrected(archive: Archive, record: RunRecord, workers: int | None) -> dict[str, Any]:
+    """Measure the elites of a run on fresh instances. Raises: UsageError, RunBusy, WorldError."""
+    from evolve.build import num_cores
+    from evolve.corrected import corrected
+
+    with progress() as told:
+        return corrected(archive, record, workers=workers or num_cores(), report=told, watch=told)
 
 
 def _tasks() -> list[tuple[Path, Task | None]]:

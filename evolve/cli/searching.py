@@ -287,16 +287,17 @@ def _answers_kept(run: Run) -> str:
 def _farewell(run: Run, reason: str, where: str) -> list[str]:
     """Say how the run ended and what can be done with it."""
     from evolve.replay import Replay
+    from evolve.tally import best_so_far
 
-    name, state = run.record.name, run.state
+    name, state, best = run.record.name, run.state, best_so_far(run.state)
     if isinstance(run, Replay):
         return [f"{name}: all {state.told} steps are the same as in {run.recording.run.name}"]
     hints = []
-    if state.best:
+    if best:
         hints += [
             (f"elites {name}", "what it found"),
             (f"map {name}", "where on the grid"),
-            (f"show {state.best[0].program[:8]}", "the best program"),
+            (f"show {best.program[:8]}", "the best program"),
             (f"verify {name}", "is it better on the hidden test?"),
         ]
     limit = run.limits.record()[reason]

@@ -41,7 +41,9 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     run: RunName = None,
-    top: Annotated[int, typer.Option(min=1, help="How many of the best elites.")] = 3,
+    top: Annotated[
+        int, typer.Option(min=1, help="How many of the best elites, confirmed ones first.")
+    ] = 3,
     strict: Annotated[
         bool, typer.Option("--strict", help="On test instances that are this run's alone.")
     ] = False,
@@ -85,7 +87,9 @@ def export(
         str | None,
         typer.Argument(metavar="[RUN|PROGRAM]", help="A run, or the beginning of a hash."),
     ] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many of a run's best elites.")] = 10,
+    top: Annotated[
+        int, typer.Option(min=1, help="How many of a run's best elites, confirmed ones first.")
+    ] = 10,
     workers: Workers = None,
     archive: ArchivePlace = None,
     as_json: AsJson = False,

@@ -131,7 +131,7 @@ def test_a_step_walks_through_the_journal_and_every_transaction_done_twice_count
 ) -> None:
     step = Step(0, 0, Kind.INITIAL, "initial", parents=(3, 1))
     cell = (1, 2)
-    elite = EliteRow(cell, 0, 0, "p0", 0.5, 8, 0.1)
+    elite = EliteRow(cell, 0, 0, "p0", 0.5, 8, 0.1, mean=0.5)
     received = replace(sent(0), state="received", response={"text": "x"}, usd=0.125, tokens=40)
     with archive.write(run) as journal:
         twice(lambda: journal.ask([step]))
@@ -145,7 +145,7 @@ def test_a_step_walks_through_the_journal_and_every_transaction_done_twice_count
                 0, {"status": "ok"}, outputs_digest="d0", behaviour=("b0", b"\x00\xff")
             )
         )
-        stands = twice(lambda: journal.evaluated(0, evaluation(), graded=True))
+        stands = twice(lambda: journal.evaluated(0, evaluation(), graded=1))
         assert stands == replace(evaluation(), id=stands.id)
         final = replace(
             told(step, 0, cell=cell, placement="NEW", usd=0.125, tokens=40),
@@ -210,8 +210,8 @@ def test_the_evaluation_that_stands_is_served_to_every_run(archive: Archive) -> 
     with archive.write(first) as one, archive.write(second) as two:
         for journal in (one, two):
             journal.ask([asked(0)])
-        standing = one.evaluated(0, evaluation(fitness=0.5), graded=True)
-        assert two.evaluated(0, evaluation(fitness=0.75), graded=True) == standing
+        standing = one.evaluated(0, evaluation(fitness=0.5), graded=1)
+        assert two.evaluated(0, evaluation(fitness=0.75), graded=1) == standing
     assert next(queries.steps(archive, second.id)).evaluation == standing.id
     assert queries.find_evaluation(archive, **BLOCK, program="p0") == standing
     assert queries.find_digest(archive, **BLOCK, outputs_digest="d0") == standing
@@ -222,12 +222,12 @@ def test_what_was_found_behind_a_weaker_wall_is_served_only_where_that_is_allowe
     archive: Archive, run: RunRecord
 ) -> None:
     with archive.write(run) as journal:
-        weak = journal.evaluated(None, evaluation(level="weak", fitness=0.9), graded=False)
+        weak = journal.evaluated(None, evaluation(level="weak", fitness=0.9), graded=0)
         assert queries.find_evaluation(archive, **BLOCK, program="p0", levels=("strict",)) is None
         assert (
             queries.find_digest(archive, **BLOCK, outputs_digest="d0", levels=("strict",)) is None
         )
-        strict = journal.evaluated(None, evaluation(level="strict", fitness=0.5), graded=False)
+        strict = journal.evaluated(None, evaluation(level="strict", fitness=0.5), graded=0)
     assert strict.fitness == 0.5
     for levels, found in (("strict",), strict), (("weak", "strict"), weak), (None, weak):
         assert queries.find_evaluation(archive, **BLOCK, program="p0", levels=levels) == found
@@ -237,7 +237,7 @@ def test_what_was_found_behind_a_weaker_wall_is_served_only_where_that_is_allowe
 def test_quality_is_kept_to_ten_significant_digits(archive: Archive, run: RunRecord) -> None:
     third = evaluation(fitness=1 / 3, se=2e-9 / 3, scores={"a": 1e9 / 3}, measures={"m": 2 / 3})
     with archive.write(run) as journal:
-        standing = journal.evaluated(None, third, graded=False)
+        standing = journal.evaluated(None, third, graded=0)
     assert (standing.fitness, standing.se) == (0.3333333333, 6.666666667e-10)
     assert (standing.scores, standing.measures) == ({"a": 333333333.3}, {"m": 0.6666666667})
 
@@ -247,7 +247,7 @@ def test_what_a_machine_may_have_caused_is_no_evaluation(
     archive: Archive, run: RunRecord, status: Status
 ) -> None:
     with archive.write(run) as journal, pytest.raises(ValueError, match="stays with its step"):
-        journal.evaluated(None, evaluation(status=status, fitness=None), graded=False)
+        journal.evaluated(None, evaluation(status=status, fitness=None), graded=0)
 
 
 @pytest.mark.parametrize("status", [Status.CRASHED, Status.INVALID])
@@ -256,7 +256,7 @@ def test_a_program_that_crashes_is_known_to_crash(
 ) -> None:
     failed = evaluation(status=status, reason="ValueError: \0 \ud800", fitness=None, se=None)
     with archive.write(run) as journal:
-        journal.evaluated(None, failed, graded=False)
+        journal.evaluated(None, failed, graded=0)
     standing = queries.find_evaluation(archive, **BLOCK, program="p0")
     assert standing is not None
     assert (standing.status, standing.fitness) == (status, None)
@@ -269,7 +269,7 @@ def test_a_program_that_crashes_is_known_to_crash(
 def test_only_the_next_step_can_be_told_and_a_refused_tell_leaves_nothing(
     archive: Archive, run: RunRecord
 ) -> None:
-    elite = EliteRow((0, 0), 0, 0, "p0", 1.0, 8, None)
+    elite = EliteRow((0, 0), 0, 0, "p0", 1.0, 8, None, mean=1.0)
     with archive.write(run) as journal:
         journal.ask([asked(0), asked(1)])
         with pytest.raises(ValueError, match="step 1 is not the next to tell as number 1"):
@@ -289,7 +289,9 @@ def test_only_the_next_step_can_be_told_and_a_refused_tell_leaves_nothing(
 def test_a_changed_cell_replaces_what_was_in_it_and_no_other(
     archive: Archive, run: RunRecord
 ) -> None:
-    first, second, third = (EliteRow((0, 0), 0, n, f"p{n}", float(n), 8, None) for n in range(3))
+    first, second, third = (
+        EliteRow((0, 0), 0, n, f"p{n}", float(n), 8, None, mean=float(n)) for n in range(3)
+    )
     elsewhere = replace(first, cell=(1, 0))
     with archive.write(run) as journal:
         journal.ask([asked(n) for n in range(3)])
@@ -388,7 +390,7 @@ def test_a_writer_that_was_taken_over_is_fenced_off(archive: Archive, run: RunRe
             lambda: journal.settle(replace(sent(0), state="failed")),
             lambda: journal.written(0, source="x", program="p", nodes=1),
             lambda: journal.ran(0, {}, outputs_digest="d"),
-            lambda: journal.evaluated(0, evaluation(), graded=True),
+            lambda: journal.evaluated(0, evaluation(), graded=1),
             lambda: journal.tell(told(asked(0), 0), elites={}, seconds=1),
             lambda: journal.finish("steps", 1),
             lambda: journal.reopen({}),
@@ -491,8 +493,8 @@ def _two_steps(archive: Archive, run: RunRecord) -> None:
             journal.settle(replace(sent(n), state="received", usd=0.25))
             journal.written(n, source=f"x = {n}", program=f"p{n}", nodes=3)
             journal.ran(n, {"status": "ok"}, outputs_digest=f"d{n}")
-            journal.evaluated(n, evaluation(f"p{n}", f"d{n}"), graded=True)
-            elite = EliteRow((n,), 0, n, f"p{n}", 0.5, 8, 0.1)
+            journal.evaluated(n, evaluation(f"p{n}", f"d{n}"), graded=1)
+            elite = EliteRow((n,), 0, n, f"p{n}", 0.5, 8, 0.1, mean=0.5)
             due = [asked(n + 1)]
             journal.tell(told(asked(n), n), elites={(n,): [elite]}, asks=due, seconds=1)
         journal.finish("steps", 1)
@@ -677,7 +679,7 @@ def test_any_evaluation_reads_back_as_it_was_written(archive: Archive, written: 
         with archive.database.engine.begin() as connection:
             connection.execute(schema.steps.update().values(evaluation=None))
             connection.execute(schema.evaluations.delete())
-        standing = journal.evaluated(0, written, graded=True)
+        standing = journal.evaluated(0, written, graded=1)
     assert replace(standing, id=None) == written
     assert queries.evaluations(archive, run.id) == {standing.id: standing}
 

@@ -15,6 +15,7 @@ from evolve.statistics import (
     sign_flip_p,
     standard_error,
     unit_means,
+    upper_bound,
     wilson_interval,
 )
 
@@ -128,3 +129,11 @@ def test_wilson_known_values():
     for bound in wilson_interval(12, 84):
         reach = 1.959964 * math.sqrt(bound * (1 - bound) / 84)
         assert abs(12 / 84 - bound) == pytest.approx(reach)
+
+
+def test_upper_bounds_of_rates_are_those_of_clopper_and_pearson():
+    assert upper_bound(0, 10) == pytest.approx(1 - 0.05 ** (1 / 10))
+    assert upper_bound(9, 10) == pytest.approx(0.95 ** (1 / 10))
+    assert upper_bound(2, 50) == pytest.approx(0.12061, abs=1e-5)
+    assert 0.5 < upper_bound(2_500, 5_000) < 0.52
+    assert upper_bound(0, 0) == upper_bound(3, 3) == 1.0

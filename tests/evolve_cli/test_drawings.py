@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from archive.records import Evaluation, Kind, Status, Step
-from archive.views import Placed
 from evolve import drawing, program_view, tables
 from evolve.ancestry import diff_stat, unified_diff
+from evolve.believed import Offered, believed_fields
 from evolve.config import RunLimits
 from evolve.errors import UsageError
 from evolve.grid import Elite, Grid
@@ -61,7 +61,7 @@ def test_a_grid_of_three_measures_is_drawn_over_the_first_two():
 
 
 def placed(n, **measures):
-    return Placed(n, f"{n:032x}", float(n), 10, 4, None, measures)
+    return Offered(elite(n, float(n)), measures)
 
 
 def test_other_axes_take_declared_ranges_then_0_to_1_then_those_of_the_data():
@@ -91,16 +91,16 @@ def test_subgroups_are_the_parts_of_names_that_instances_share():
 
 def test_elites_with_long_names_stay_in_80_columns_with_whole_ids():
     row = {
-        "program": "0123456789abcdef" * 2, "cell": [1, 2], "fitness": -0.123456,
-        "standard_error": 0.0123, "n": 24, "confirmed": False, "operator": "recombine",
+        "program": "0123456789abcdef" * 2, "cell": [1, 2], "operator": "recombine",
+        **believed_fields(Elite(9999, "", -0.123456, nodes=10, n=24, se=0.0123)),
         "measures": {"redundancy": 0.123, "difficulty": 0.5, "entropy": 1.0}, "model": None,
         "step": 9999, "parents": [9100, 9200], "lines": 120, "name": "d3_weighted_k_center",
     }  # fmt: skip
     lines = drawn(tables.elites_table([row], "data_selection-1"))
     (row,) = [line for line in lines if line.startswith("01234567 ")]
     assert "-0.1235 ± 0.0123?" in row
-    assert "n = 24" in lines[-1]
-    assert "not confirmed" in " ".join(lines)
+    assert "n = 24" in lines[-2]
+    assert lines[-1] == "? not confirmed on fresh instances"
 
 
 def test_a_lineage_shows_gain_and_changed_lines_of_each_step():

@@ -13,7 +13,7 @@ from archive.views import HashedStep
 from evolve import RunLimits, load_task, open_run, search
 from evolve.diversity import WINDOW
 from evolve.documents import status_document
-from evolve.hits import find_hits, probe_matches, seconds_saved
+from evolve.hits import find_hits, probe_matches, seconds, trusted
 
 TOY = Path(__file__).resolve().parents[1] / "tasks/toy"
 SECONDS = 0.5
@@ -77,16 +77,25 @@ def test_status_counts_what_was_recognised_and_where_the_probes_were_wrong(twice
 def test_what_another_run_knew_is_served_and_neither_run_nor_graded(twice):
     status = twice.json("status", "toy-2")
     hashing, elites = status["hashing"], status["diversity"]["elites"]
-    assert hashing["hits"] == {"syntax": 1, "served": 5, "behaviour": 0}
+    assert {kind: n for kind, n in hashing["hits"].items() if n} == {"syntax": 1, "served": 5}
     assert hashing["gradings_saved"] == 5  # what crashed is never graded
     assert status["gradings"] == 1
-    assert hashing["seconds_saved"] > 0.0
+    assert hashing["seconds_saved_running"] > 0.0
+    assert hashing["seconds_saved_grading"] > 0.0
+    assert hashing["seconds_saved"] == pytest.approx(
+        hashing["seconds_saved_running"] + hashing["seconds_saved_grading"]
+    )
+    assert hashing["seconds_net"] == pytest.approx(
+        hashing["seconds_saved"] - hashing["seconds_spent_probing"]
+    )
+    assert hashing["trusted"] is None
     assert hashing["probe_matches"]["interval"] is None
     # Some were probed by the other run only.
     assert min(elite["step"] for elite in twice.json("elites", "toy-2")) < len(INITIAL)
     assert elites["n"] == status["num_elites"]
     text = " ".join(twice("status", "toy-2").stdout.split())
-    assert "of running: 1 by syntax, 5 served, 0 by outputs" in text
+    assert "of running, " in text
+    assert "s of grading: 1 by syntax, 5 served" in text
     assert f"of {elites['n']} elites (Vendi score, q = 1)" in text
 
 
@@ -98,10 +107,62 @@ def test_a_run_that_grades_equal_outputs_again_saves_only_what_is_not_run():
 
 def test_seconds_saved_are_those_of_runs_spared_at_the_mean_of_runs_made():
     steps = [step("p", "d"), step("q", "d", known=True), *[step("p", ran=False)] * 3]
-    assert seconds_saved(steps, find_hits(steps, shares_grades=True)) == 3 * SECONDS
+    assert saved(steps)["seconds_saved_running"] == 3 * SECONDS
     served = [step("p", ran=False), step("p", ran=False)]
-    assert seconds_saved(served, find_hits(served, shares_grades=True)) is None
-    assert seconds_saved([], []) == 0.0
+    assert saved(served)["seconds_saved_running"] is None
+    assert saved([])["seconds_saved"] == 0.0
+
+
+def test_seconds_of_grading_are_those_of_gradings_spared_at_the_mean_of_gradings_made():
+    steps = [step("p", "d", evaluation=1, grade_s=2.0), step("q", "e", evaluation=2, grade_s=4.0)]
+    steps += [step("r", "d", evaluation=3, known=True, grade_s=0.0), step("q", "e", ran=False)]
+    assert saved(steps)["seconds_saved_grading"] == 2 * 3.0
+    assert saved(steps)["seconds_saved"] == 2 * 3.0 + SECONDS
+
+
+def test_what_probing_has_cost_is_taken_off_and_unknown_of_old_steps():
+    steps = [step("p", "d", probe_s=0.75), step("p", ran=False), step("q", "e", probe_s=0.5)]
+    found = saved(steps)
+    assert (found["seconds_saved"], found["seconds_spent_probing"]) == (SECONDS, 1.25)
+    assert found["seconds_net"] == SECONDS - 1.25
+    old = saved([step("p", "d"), step("p", ran=False)])
+    assert old["seconds_saved"] == SECONDS
+    assert (old["seconds_spent_probing"], old["seconds_net"]) == (None, None)
+
+
+def test_what_stopped_at_the_hurdle_is_no_hit_and_no_measure_of_a_run():
+    stopped = step("q", known=True, hurdle="stopped", wall_s=99.0, grade_s=99.0)
+    steps = [step("p", "d"), stopped, step("p", ran=False)]
+    assert [hit.kind for hit in find_hits(steps, shares_grades=True)] == ["syntax"]
+    assert saved(steps)["seconds_saved"] == SECONDS
+
+
+def test_what_the_probes_decide_is_a_hit_of_its_own_kind_and_no_witness_for_them():
+    steps = [
+        step("p", "d", behaviour="b"),
+        step("q", "d", behaviour="b", ran=False, exact="p", probes_only=True),
+        step("r", behaviour="b", ran=False, trusts=0, probes_only=True, quality=(1.0, {})),
+        step("q", ran=False),
+        step("r", ran=False),
+    ]
+    hits = find_hits(steps, shares_grades=True)
+    assert [hit.kind for hit in hits] == ["exact", "trusted", "syntax", "syntax"]
+    assert all(hit.saves_grading for hit in hits)
+    assert probe_matches(steps)["judged"] == 0
+
+
+def test_audits_that_find_another_quality_are_wrong_hits():
+    one, other = (0.5, {"spread": 1.0}), (0.5, {"spread": 2.0})
+    hit = {"trusts": 0, "probes_only": True, "ran": False}
+    steps = [step("p", n=0, quality=one), *[step(f"h{i}", n=9, **hit) for i in range(7)]]
+    steps += [step(f"a{n}", n=n, quality=one, audits=0) for n in range(1, 10)]
+    assert trusted(steps) == {
+        "hits": 7, "audited": 9, "wrong": 0, "upper_95": pytest.approx(1 - 0.05 ** (1 / 9))
+    }  # fmt: skip
+    # One that ended by a clock has no quality to agree with.
+    steps += [step("x", n=10, quality=other, audits=0), step("y", n=11, audits=0)]
+    assert (trusted(steps)["audited"], trusted(steps)["wrong"]) == (11, 2)
+    assert trusted([])["upper_95"] == 1.0
 
 
 def test_outputs_of_a_program_that_ran_twice_are_graded_once():
@@ -131,10 +192,16 @@ def test_a_probe_match_is_judged_where_both_have_outputs_and_each_program_counts
     assert probe_matches([])["rate"] is None
 
 
-def step(program, digest=None, *, behaviour=None, evaluation=None, ran=True, known=False):
-    return HashedStep(
-        program, behaviour, digest, evaluation, False, SECONDS if ran else None, ran, known
-    )
+def saved(steps):
+    return seconds(steps, find_hits(steps, shares_grades=True))
+
+
+def step(
+    program, digest=None, *, n=0, behaviour=None, evaluation=None, ran=True, known=False,
+    quality=None, grade_s=None, **facts
+):  # fmt: skip
+    facts = {"wall_s": SECONDS} | facts if ran else facts
+    return HashedStep(n, program, behaviour, digest, facts, evaluation, quality, grade_s, known)
 
 
 def test_status_warns_when_the_operators_collapse(archive_url):
@@ -155,9 +222,8 @@ def test_status_warns_when_the_operators_collapse(archive_url):
 def tell_children(archive, number, decision):
     """Tell so many search steps, the first after the initial program; all decide as told."""
     initial = {"first": f"{HEAD}    return features[:, 0]\n"}
-    run = open_run(
-        load_task(TOY), archive=archive, initial=initial, limits=RunLimits(steps=number + 1)
-    )
+    task, limits = load_task(TOY, ["search.confirm=0"]), RunLimits(steps=number + 1)
+    run = open_run(task, archive=archive, initial=initial, limits=limits)
     for n in count(-1):
         assignment = run.ask()
         if assignment is None:

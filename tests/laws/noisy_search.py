@@ -34,18 +34,19 @@ DECLINE, VARIATION = -0.3, 0.5
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search ends with, in true standard deviations.
+    """What a search ends with, in standard deviations of true values.
 
-    true: the true value of the best confirmed elite; reported: what is believed of it; error: the
-    standard error told with it. offset: by how much the initial program, which sets the scale of
-    beliefs, was lucky on the train block. naive_true, naive_reported: of the best single score.
-    The difficulty of the train block is left out of everything. confirms: steps that compared.
+    true: the true value of the best confirmed elite, on the scale of beliefs; reported: what is
+    believed of it; error: the standard error told with it. naive_true, naive_reported: of the best
+    single score. luck: of the initial program on the train block. It sets the scale of beliefs, so
+    `true` holds it: it moves all values alike, and ranks nothing. The difficulty of the train block
+    is left out of everything. confirms: steps that compared programs.
     """
 
     true: float
     reported: float
     error: float
-    offset: float
+    luck: float
     naive_true: float
     naive_reported: float
     confirms: int
@@ -162,13 +163,14 @@ def _program(n: int, told: int, kind: Kind, parents: tuple[int, ...] = ()) -> St
 
 def _outcome(world: World, state: State) -> Outcome:
     level = float(world.train.mean())
+    luck = world.measured[0] - world.true[0]
     best = state.best_confirmed or state.ranked[0]
     naive = max(world.measured, key=lambda n: world.measured[n])
     return Outcome(
-        true=world.true[best.step],
+        true=world.true[best.step] + luck,
         reported=best.mean - level,
         error=best.error or 0.0,
-        offset=world.measured[0] - world.true[0],
+        luck=luck,
         naive_true=world.true[naive],
         naive_reported=world.measured[naive],
         confirms=state.confirms,

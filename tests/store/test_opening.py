@@ -177,8 +177,8 @@ def test_an_archive_of_the_first_schema_is_brought_up_to_date_with_all_it_holds(
         assert journal.run.name == "toy-1"
         assert (journal.run.usd, journal.run.reserved_tokens) == (0.5, 0)
         assert queries.step(archive, 1, 0) == Step(0, 0, Kind.INITIAL, "initial", evaluation=7)
-        assert journal.evaluated(None, found, graded=False).id == 7
-        assert journal.evaluated(None, replace(found, level="strict"), graded=False).id != 7
+        assert journal.evaluated(None, found, graded=0).id == 7
+        assert journal.evaluated(None, replace(found, level="strict"), graded=0).id != 7
         with pytest.raises(IntegrityError):  # what refers to nothing is refused as before
             archive.database.write("wrong", lambda c: c.execute(text(WRONG_REFERENCE)))
 
