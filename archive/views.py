@@ -20,7 +20,7 @@ JUDGE, EMBEDDER = "judge", "embedder"
 
 @dataclass(frozen=True, slots=True)
 class ShownElite:
-    """The elite that its cell shows, with the step that made it.
+    """An elite, first of all one that its cell shows, with the step that made it.
 
     source: the exact text. parents: step numbers. measures: means over instances.
     idea: its author's own line.
@@ -116,6 +116,11 @@ class Calls:
 
 def shown_elites(archive: Archive, run: int) -> list[ShownElite]:
     """Give the first elite of every cell of a run, the best first; of equals the lower step."""
+    return [held for held in held_elites(archive, run) if held.elite.slot == 0]
+
+
+def held_elites(archive: Archive, run: int) -> list[ShownElite]:
+    """Give all elites of a run, the best first; of equals the lower step."""
     elite, step, evaluation = schema.elites.c, schema.steps.c, schema.evaluations.c
     made = (step.run == elite.run) & (step.n == elite.step)
     question = (
@@ -126,7 +131,7 @@ def shown_elites(archive: Archive, run: int) -> list[ShownElite]:
         )
         .join_from(schema.elites, schema.steps, made)
         .join(schema.evaluations, evaluation.id == step.evaluation)
-        .where(elite.run == run, elite.slot == 0)
+        .where(elite.run == run)
         .order_by(elite.mean.desc(), elite.step)
     )
     return [_shown(row) for row in _all(archive, question)]

@@ -96,8 +96,8 @@ class Tally:
     known; outputs: others, whose outputs digest was known. differences: of the two kinds, with
     another quality than the one that would have been shared. predicted: functional hash known, of
     another program; judged: both with outputs; false: these differ. unrepeatable: without a key.
-    probe_s, run_s, grade_s: seconds of all. saved_s: those of running and grading by syntax, and of
-    grading by outputs, that sharing spares.
+    probe_s, run_s, grade_s: seconds of all. saved_s: what sharing spares of them, all three for a
+    known syntax and those of grading for known outputs.
     """
 
     operator: str
@@ -152,7 +152,7 @@ class Known:
         self._judge_probes(found, tally)
         first = self.programs.setdefault(found.child.program, found)
         if first is not found and first.key is not None and found.quality is not None:
-            tally.syntax, tally.saved_s = 1, found.run_s + found.grade_s
+            tally.syntax, tally.saved_s = 1, found.probe_s + found.run_s + found.grade_s
             tally.differences = int(differs(first, found))
         elif found.key is not None:
             first = self.outputs.setdefault(found.key, found)
@@ -355,8 +355,8 @@ def show(task: str, rows: Sequence[dict[str, Any]]) -> None:
     console.print(
         f"{total['differences']} differences among {total['syntax'] + total['outputs']} shared "
         f"qualities; {total['unrepeatable']} programs that do not repeat share none. Equal outputs "
-        f"alone spare {total['gradings_saved_by_outputs']:.1%} of the gradings. net: seconds of "
-        "running and grading saved, less those of all probing.",
+        f"alone spare {total['gradings_saved_by_outputs']:.1%} of the gradings. net: seconds "
+        "spared, less those of all probing.",
         highlight=False,
     )
 

@@ -38,6 +38,7 @@ def main():
     parser.add_argument("--task", default="data_selection")
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--rng-seeds", default="0", help="of the searches, by commas")
+    parser.add_argument("--searches", default=",".join(SEARCHES), help="which, by commas")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--json", action="store_true")
@@ -45,7 +46,7 @@ def main():
     seeds = [int(seed) for seed in options.rng_seeds.split(",")]
     rows = []
     for seed in seeds:
-        for name in SEARCHES:
+        for name in options.searches.split(","):
             rows.append(searched(name, seed, options))
             print(json.dumps(rows[-1]), file=sys.stderr, flush=True)  # each takes minutes
     if options.json:
@@ -90,19 +91,19 @@ def costs(archive, run):
     """Add up what running and grading the programs of a run took."""
     total = Counter()
     for row in queries.evaluations(archive, run.id).values():
-        total += Counter(running_s=row.cpu_s, instances_run=row.n)
-        total += graded(row)
+        total.update(running_s=row.cpu_s, instances_run=row.n)
+        total.update(graded(row))
         if row.stage != QUICK_STAGE and row.grade_s == 0.0:
             # Its outputs were known, but perhaps not when it was on the quick stage.
             where = {"task": row.task, "world": row.world, "block": 0, "program": row.program}
             quick = queries.find_evaluation(archive, stage=QUICK_STAGE, **where)
-            total += graded(quick) if quick else Counter()
+            total.update(graded(quick) if quick else {})
     return dict(total)
 
 
 def graded(row):
     """Give what grading an evaluation took; nothing where equal outputs had been graded."""
-    return Counter(grading_s=row.grade_s, instances_graded=row.n if row.grade_s else 0)
+    return {"grading_s": row.grade_s, "instances_graded": row.n if row.grade_s else 0}
 
 
 def shown(row):

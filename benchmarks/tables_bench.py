@@ -26,7 +26,9 @@ REPEATS = 5
 
 def fill(archive, steps):
     """Tell so many steps; one in four is a duplicate, as in a real search."""
-    run = open_run(load_task(TASK), archive=archive, limits=RunLimits(steps=steps))
+    run = open_run(
+        load_task(TASK, ["search.confirm=0"]), archive=archive, limits=RunLimits(steps=steps)
+    )
     luck = random.Random(0)
     while (assignment := run.ask()) is not None:
         number = luck.randrange(3 * steps)

@@ -116,7 +116,7 @@ def folded(archive: Archive, run: RunRecord) -> State:
     Takes some 0.3 seconds for 1,000 steps.
     """
     spec = TaskSpec.model_validate(archive.task(run.task).spec)
-    settings = SearchSettings.model_validate(run.settings["search"])
+    settings = SearchSettings.of(run.settings)
     instances = queries.block(archive, task=run.task, stage=STAGE, block=BLOCK)
     rules = Rules(settings.confirm, grouping(instances or ()).units)
     # Steps first: what they point at is there by then, though a writer goes on.

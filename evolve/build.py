@@ -209,7 +209,7 @@ def task_of(record: RunRecord) -> Task:
     task = load_task(record.settings["folder"], pairs)
     return replace(
         task,
-        search=task.search.model_validate(record.settings["search"]),
+        search=SearchSettings.of(record.settings),
         model=task.model.model_validate(record.settings.get("model", {})),
     )
 

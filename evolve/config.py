@@ -62,6 +62,11 @@ class SearchSettings(BaseModel):
             raise ValueError("search.judge has a say where texts are alike: set search.embedder")
         return self
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> SearchSettings:
+        """Read those of a run; one that began before there were confirm steps asks none."""
+        return cls.model_validate({"confirm": 0.0} | settings["search"])
+
     def where_models_write(self, concurrency: int) -> SearchSettings:
         """Give these settings with the defaults of a search with models, where none was told."""
         own = {

@@ -138,22 +138,24 @@ def replay_document(replay: Replay, difference: Difference | None = None) -> Doc
 
 
 def elites_document(archive: Archive, run: RunRecord) -> list[Document]:
-    """Give the elites that a run's cells show, the best first by what is believed of them."""
+    """Give the elites that a run's cells show, the best first by what is believed of them.
+
+    incumbent: the best confirmed elite of the cell where the one shown is not confirmed, else None.
+    """
+    held = views.held_elites(archive, run.id)
+    confirmed: dict[tuple[int, ...], views.ShownElite] = {}
+    for each in held:
+        if each.elite.confirmed:
+            confirmed.setdefault(each.elite.cell, each)
     return [
         {
-            "program": shown.elite.program,
-            "cell": list(shown.elite.cell),
-            **believed_fields(elite_of(shown.elite)),
-            "measures": dict(shown.measures),
-            "operator": shown.operator,
-            "model": shown.model,
-            "idea": shown.idea,
-            "step": shown.elite.step,
-            "parents": list(shown.parents),
-            "lines": len(shown.source.splitlines()),
-            "name": initial_name(run, shown.elite.step),
+            **_elite(run, shown),
+            "incumbent": _elite(run, confirmed[shown.elite.cell])
+            if not shown.elite.confirmed and shown.elite.cell in confirmed
+            else None,
         }
-        for shown in views.shown_elites(archive, run.id)
+        for shown in held
+        if shown.elite.slot == 0
     ]
 
 
@@ -196,7 +198,7 @@ def spec_of(archive: Archive, run: RunRecord) -> TaskSpec:
 def shown_grid(archive: Archive, run: RunRecord, spec: TaskSpec) -> Grid:
     """Give a run's grid with the first elite of every cell, which is what statistics see."""
     cells = {row.cell: (elite_of(row),) for row in queries.elites(archive, run.id) if row.slot == 0}
-    depth = SearchSettings.model_validate(run.settings["search"]).depth
+    depth = SearchSettings.of(run.settings).depth
     return Grid(spec.measures, depth, cells)
 
 
@@ -206,6 +208,23 @@ def run_by_id(archive: Archive, run: int) -> RunRecord:
         if record.id == run:
             return record
     raise Misnamed(f"{archive.where}: no run number {run}")
+
+
+def _elite(run: RunRecord, held: views.ShownElite) -> Document:
+    elite = held.elite
+    return {
+        "program": elite.program,
+        "cell": list(elite.cell),
+        **believed_fields(elite_of(elite)),
+        "measures": dict(held.measures),
+        "operator": held.operator,
+        "model": held.model,
+        "idea": held.idea,
+        "step": elite.step,
+        "parents": list(held.parents),
+        "lines": len(held.source.splitlines()),
+        "name": initial_name(run, elite.step),
+    }
 
 
 def _near_limits(archive: Archive, run: RunRecord) -> int:

@@ -41,7 +41,7 @@ def hashing_document(archive: Archive, run: RunRecord) -> Document:
     """
     levels = at_least(run.settings["min_level"])
     steps = views.hashed_steps(archive, run.id, levels)
-    shares = SearchSettings.model_validate(run.settings["search"]).share_grades
+    shares = SearchSettings.of(run.settings).share_grades
     hits = find_hits(steps, shares_grades=shares)
     kinds = Counter(hit.kind for hit in hits)
     spec = TaskSpec.model_validate(archive.task(run.task).spec)

@@ -24,7 +24,7 @@ def hurdle_document(archive: Archive, run: RunRecord) -> Document | None:
     interval. off: whether it ended itself, since that was too often. quick, whole: instances of the
     quick stage, 0 where the task has too few for one, and of the train block; None before any step.
     """
-    if not SearchSettings.model_validate(run.settings["search"]).hurdle:
+    if not SearchSettings.of(run.settings).hurdle:
         return None
     record = HurdleRecord()
     for fact, placement in views.facts_named(archive, run.id, HURDLE):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from archive import queries
-from archive.records import Answer, Evaluation, RunRecord, Step
+from archive.records import LIKENESS_SEQ, Answer, Evaluation, RunRecord, Step
 from archive.store import Archive
 from evolve.ancestry import Ancestor, main_line
 from evolve.believed import believed_of
@@ -130,7 +130,11 @@ def _subgroups(archive: Archive, evaluation: Evaluation) -> Document | None:
 def _prompt(archive: Archive, run: RunRecord, step: Step) -> list[Document]:
     """Give what a step's model saw and said, every attempt in order. Raises: UsageError."""
     answers = queries.answers(archive, run.id, step.n)
-    attempts = [_attempt(answer) for answer in answers if answer.kind == "model"]
+    attempts = [
+        _attempt(answer)
+        for answer in answers
+        if answer.kind == "model" and answer.seq < LIKENESS_SEQ
+    ]
     if attempts:
         return attempts
     by = "is an initial program" if step.kind == "initial" else f"was written by {step.operator}"

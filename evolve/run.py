@@ -86,7 +86,7 @@ class Run:
     ) -> None:
         record = journal.run
         self.task, self.archive, self.journal = task, archive, journal
-        self.settings = SearchSettings.model_validate(record.settings["search"])
+        self.settings = SearchSettings.of(record.settings)
         self.model_settings = ModelSettings.model_validate(record.settings.get("model", {}))
         self.operators = operators
         self.means = Means(

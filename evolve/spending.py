@@ -26,7 +26,7 @@ def settled_calls(archive: Archive, run: RunRecord) -> list[Calls]:
     """Count the calls that a run paid for. A replay made none: its answers are copies."""
     if REPLAY_OF in run.settings:
         return []
-    search = SearchSettings.model_validate(run.settings["search"])
+    search = SearchSettings.of(run.settings)
     reviewing = {JUDGE: search.judge, EMBEDDER: search.embedder}
     return [
         replace(call, model=reviewing.get(call.operator) or call.model)
@@ -79,7 +79,7 @@ def arms(archive: Archive, run: RunRecord, calls: Iterable[Calls]) -> list[Docum
 
     steps: told; taken: of these, by the grid. share: of the steps to come, 0 to 1, all together 1.
     """
-    if SearchSettings.model_validate(run.settings["search"]).credit != "bandit":
+    if SearchSettings.of(run.settings).credit != "bandit":
         return []
     terms = _terms(run)
     credit, steps, taken = Credit(), Counter[Arm](), Counter[Arm]()

@@ -21,6 +21,8 @@ from evolve.drawing import (
 
 # What a narrow column shows of a name.
 NAME_LETTERS = 9
+# Before what stays in a cell beside an unconfirmed one that is believed better.
+INCUMBENT = "└"
 
 
 def runs_table(runs: Sequence[Document]) -> RenderableType:
@@ -52,15 +54,9 @@ def elites_table(elites: Sequence[Document], run: str, limit: int | None = None)
         "parents", ">lines", padding=0,
     )  # fmt: skip
     for elite in shown:
-        table.add_row(
-            elite["program"][:ID_LETTERS],
-            with_error(elite) + ("" if elite["confirmed"] else "?"),
-            *(f"{elite['measures'][name]:.3f}" for name in measures),
-            _cut(elite["name"] or elite["operator"]),
-            str(elite["step"]),
-            ",".join(map(str, elite["parents"])) or NO_VALUE,
-            str(elite["lines"]),
-        )
+        table.add_row(*_elite_cells(elite, measures))
+        if elite["incumbent"]:
+            table.add_row(*_elite_cells(elite["incumbent"], measures, INCUMBENT), style="dim")
     notes = [Text(note, style="dim") for note in _notes(elites, run, len(elites) - len(shown))]
     return Group(table, *notes)
 
@@ -84,6 +80,17 @@ def tasks_table(tasks: Sequence[Document]) -> RenderableType:
     return Group(table, Text("seconds: of one evaluation on one core", style="dim"))
 
 
+def _elite_cells(elite: Document, measures: Sequence[str], mark: str = "") -> Iterator[str]:
+    """Write a row. mark: before its program."""
+    yield mark + elite["program"][:ID_LETTERS]
+    yield with_error(elite) + ("" if elite["confirmed"] else "?")
+    yield from (f"{elite['measures'][name]:.3f}" for name in measures)
+    yield _cut(elite["name"] or elite["operator"])
+    yield str(elite["step"])
+    yield ",".join(map(str, elite["parents"])) or NO_VALUE
+    yield str(elite["lines"])
+
+
 def _cut(name: str) -> str:
     """Cut a name of somebody else's choosing to what a column holds."""
     return name if len(name) <= NAME_LETTERS else name[: NAME_LETTERS - 1] + "…"
@@ -93,7 +100,8 @@ def _notes(elites: Sequence[Document], run: str, more: int) -> Iterator[str]:
     """Say what the fitness of elites rests on. more: elites that are not shown."""
     sizes = _range(elite["n"] - elite["fresh"] for elite in elites)
     notes = [f"{run}: {len(elites)} elites, n = {sizes} instances of the search"]
-    confirmed = [elite for elite in elites if elite["confirmed"]]
+    incumbents = [elite["incumbent"] for elite in elites if elite["incumbent"]]
+    confirmed = [elite for elite in (*elites, *incumbents) if elite["confirmed"]]
     if more:
         notes.append(f"{more} more with --json")
     yield "; ".join(notes)
@@ -102,6 +110,8 @@ def _notes(elites: Sequence[Document], run: str, more: int) -> Iterator[str]:
         yield f"{len(confirmed)} confirmed on {fresh} fresh instances; ? not confirmed"
     else:
         yield "? not confirmed on fresh instances"
+    if incumbents:
+        yield f"{INCUMBENT} the best confirmed one of its cell, beside what is believed better"
     if any(elite["fitness"] != elite["train_fitness"] for elite in elites):
         yield "fitness is corrected by what fresh instances showed; --json has it as measured"
     if any(elite["standard_error"] == 0.0 for elite in confirmed):

@@ -194,6 +194,26 @@ def test_a_service_that_does_not_answer_has_a_deadline():
         asked.set()
 
 
+@needs_litellm
+@pytest.mark.parametrize(("usage", "tokens"), [({"prompt_tokens": 7}, 14), (None, None)])
+def test_what_a_service_bills_is_told_where_it_says_so(usage, tokens):
+    def answer(texts):
+        status, body = good(texts)
+        return status, {**body, "usage": usage and usage | {"total_tokens": 7}}
+
+    with Service(answer) as service:
+        embedder = embedder_named(service.name, keys=KEYS)
+
+        async def once():
+            try:
+                return await embedder.billed([PROGRAM] * (BATCH + 1))
+            finally:
+                await embedder.close()
+
+        rows, counted = asyncio.run(once())
+    assert (len(rows), counted) == (BATCH + 1, tokens)
+
+
 @pytest.mark.parametrize(
     "name", ["", "tf", "tfidf/x", "litellm", "litellm/", "litellm/stub", "local/", "openai/x"]
 )

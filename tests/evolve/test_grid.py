@@ -1,6 +1,7 @@
 """The grid keeps the best of every cell, whatever the order in which they come."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -84,6 +85,73 @@ def test_of_equal_fitness_the_shorter_program_is_shown():
 )
 def test_edges_are_fixed_and_what_lies_outside_is_clipped_and_counted(values, cell, clipped):
     assert Grid(MEASURES).locate(values) == (cell, clipped)
+
+
+offers = st.lists(
+    st.tuples(st.sampled_from([-1.0, 0.0, 0.5, 2.0]), st.integers(1, 3), st.booleans()),
+    min_size=1,
+    max_size=20,
+)
+
+
+def offered(rows, depth):
+    """Offer elites to one cell, some as if they had been confirmed; give what it holds each time."""
+    grid = Grid(MEASURES, depth)
+    for step, (fitness, nodes, confirmed) in enumerate(rows):
+        elite = Elite(step, f"p{step}", fitness, nodes, fresh=8 if confirmed else 0)
+        grid, _ = grid.place((0, 0), elite)
+        yield elite, grid
+
+
+def best_confirmed(held):
+    return min((elite.key() for elite in held if elite.confirmed), default=None)
+
+
+@given(offers, st.integers(1, 4))
+@settings(max_examples=150, deadline=None)
+def test_nobody_unconfirmed_ever_pushes_the_best_confirmed_out(rows, depth):
+    seen = []
+    for elite, grid in offered(rows, depth):
+        seen.append(elite)
+        assert best_confirmed(grid.cells[0, 0]) == best_confirmed(seen)
+
+
+@given(offers, st.integers(1, 4))
+@settings(max_examples=150, deadline=None)
+def test_a_cell_is_one_too_full_only_for_the_sake_of_its_best_confirmed(rows, depth):
+    for _, grid in offered(rows, depth):
+        held = grid.cells[0, 0]
+        assert [elite.key() for elite in held] == sorted(elite.key() for elite in held)
+        assert len(held) <= depth or not any(elite.confirmed for elite in held[:depth])
+        assert len(held) <= depth + 1
+
+
+@given(offers, st.integers(1, 4))
+@settings(max_examples=100, deadline=None)
+def test_a_cell_is_trimmed_once_its_shown_elite_is_confirmed(rows, depth):
+    *_, (_, grid) = offered(rows, depth)
+    shown = grid.cells[0, 0][0]
+
+    def settled(elite):
+        return replace(elite, fresh=8) if elite == shown else elite
+
+    assert grid.revalued(settled).cells[0, 0][0].step == shown.step
+    assert len(grid.revalued(settled).cells[0, 0]) <= depth
+
+
+def test_elites_rank_by_what_is_believed_of_them():
+    grid, _ = Grid(MEASURES).place((0, 0), Elite(0, "lucky", 9.0, 1, believed=1.0))
+    grid, placement = grid.place((0, 0), Elite(1, "solid", 3.0, 1, believed=2.0))
+    assert placement is Placement.IMPROVED
+    assert [elite.program for elite in grid.cells[0, 0]] == ["solid", "lucky"]
+    assert grid_stats(grid).obj_max == 2.0
+
+
+def test_what_revaluing_lets_go_empties_its_cell():
+    grid, _ = Grid(MEASURES).place((0, 0), Elite(0, "p", 1.0, 1))
+    emptied = grid.revalued(lambda elite: None)
+    assert emptied.cells == {}
+    assert list(emptied.changed(grid)) == [((0, 0), ())]
 
 
 def test_statistics_of_a_small_grid():

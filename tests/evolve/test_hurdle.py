@@ -95,14 +95,14 @@ def one_each(step):
 WORSE = measured(-0.5, -0.6, -0.5, -0.6)
 
 
-def test_what_is_clearly_worse_than_all_elites_around_is_hopeless():
-    found = hopeless(grid_of((1, 1), (0, 2), (3, 3)), one_each, WORSE, GROUPING)
-    assert found.elites == 2  # the third is too far away to matter
-    assert str(found) == "hopeless: after 4 of 8 instances worse than all 2 elites around it"
+def test_what_is_clearly_worse_than_all_elites_of_its_cell_is_hopeless():
+    found = hopeless(grid_of((1, 1), (1, 1), (1, 2), depth=2), one_each, WORSE, GROUPING)
+    assert found.elites == 2
+    assert str(found) == "hopeless: after 4 of 8 instances worse than all 2 elites of its cell"
 
 
 def test_what_is_not_clearly_worse_goes_on():
-    for offsets in [(-0.5, -1.5, 0.1, -0.1), (0.0, 0.0, 0.0, 0.0), (0.1, 0.1, 0.1, 0.1)]:
+    for offsets in [(-0.5, -1.5, 0.5, -0.1), (0.0, 0.0, 0.0, 0.0), (0.1, 0.1, 0.1, 0.1)]:
         assert hopeless(grid_of((1, 1)), one_each, measured(*offsets), GROUPING) is None
 
 
@@ -113,12 +113,13 @@ def test_what_is_worse_by_the_same_everywhere_is_hopeless():
 def test_differences_are_of_independent_units():
     two = Grouping(GROUPING.subgroups, {"a": "one", "b": "one", "c": "two", "d": "two"})
     assert hopeless(grid_of((1, 1)), one_each, measured(-0.5, -0.6, -0.6, -0.5), two)
-    assert hopeless(grid_of((1, 1)), one_each, measured(-0.5, -0.5, -1.5, -1.5), two) is None
+    assert hopeless(grid_of((1, 1)), one_each, measured(-0.4, -0.4, -1.5, -1.5), two) is None
+    assert hopeless(grid_of((1, 1)), one_each, measured(-0.4, -0.4, -1.5, -1.5), GROUPING)
 
 
-def test_who_is_worse_than_all_but_one_neighbour_goes_on():
+def test_who_is_worse_than_all_but_one_goes_on():
     weak = {1: dict.fromkeys(NAMES, 0.4)}
-    grid = grid_of((1, 1), (2, 2))
+    grid = grid_of((1, 1), (1, 1), depth=2)
     assert hopeless(grid, lambda step: weak.get(step, one_each(step)), WORSE, GROUPING) is None
 
 
@@ -154,7 +155,7 @@ def test_the_hurdle_ends_where_more_than_a_tenth_of_the_hopeless_get_a_place():
 
 
 def stopped(n, quick=WORSE, **more):
-    reason = "hopeless: after 4 of 8 instances worse than the one elite around it"
+    reason = "hopeless: after 4 of 8 instances worse than the elite of its cell"
     ran = {"status": "ok", "reason": reason, HURDLE: STOPPED}
     return Step(n, 0, Kind.SEARCH, "tune", None, (0,), f"x{n}", f"p{n}", ran=ran, **more), quick
 

@@ -1,11 +1,18 @@
 """A state is a prefix of the history: what is told later never shows in it."""
 
+from dataclasses import fields, replace
+from random import Random
+
+import drawn_run
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from archive.records import Evaluation, Kind, Status, Step
+from evolve.belief import comparison
 from evolve.grid import Grid
 from evolve.spec import Measure
-from evolve.state import State, fold, tell
+from evolve.state import Rules, State, fold, tell
 
 MEASURES = (
     Measure(name="a", range=(0.0, 1.0), bins=2),
@@ -90,3 +97,172 @@ def test_a_time_out_has_no_evaluation_and_keeps_its_reason():
         "cpu_s: 3 s used, bound 2 s",
     )
     assert verdict.cells == {}
+
+
+runs = st.builds(
+    drawn_run.DrawnRun,
+    chance=st.integers(0, 2**32).map(Random),
+    confirm=st.sampled_from([0.0, 0.3, 0.5]),
+    in_order=st.booleans(),
+)
+
+
+@given(runs)
+@settings(max_examples=25, deadline=None)
+def test_folding_told_rows_gives_the_state_that_told_them(run):
+    live = list(run.states(60))
+    folded = State(Grid(drawn_run.MEASURES, depth=2), Rules(run.confirm))
+    for entry, state in zip(live[-1].history.entries, live, strict=True):
+        folded = fold(folded, entry.step, entry.evaluation, entry.nodes)
+        assert known(folded) == known(state)
+    assert folded.history.beliefs == live[-1].history.beliefs
+
+
+@given(runs)
+@settings(max_examples=25, deadline=None)
+def test_what_was_believed_then_is_never_changed_by_what_is_told_later(run):
+    seen = []
+    for state in run.states(40):
+        seen.append((state, beliefs(state)))
+    for state, believed in seen:
+        assert beliefs(state) == believed
+
+
+@given(runs)
+@settings(max_examples=25, deadline=None)
+def test_elites_hold_what_is_believed_of_them(run):
+    for state in run.states(60):
+        if not run.confirm:
+            continue
+        for elite in (*state.grid.elites(), *state.best):
+            assert elite.fresh == state.belief(elite.step).fresh
+        assert list(state.best) == sorted(state.best, key=lambda elite: elite.key())
+
+
+def known(state):
+    """Give all that a state knows but its history, of which only the beginning is its own."""
+    return {
+        each.name: getattr(state, each.name) for each in fields(state) if each.name != "history"
+    }
+
+
+def beliefs(state):
+    return {n: state.belief(n) for n in range(40)}
+
+
+def confirmation(n, programs, means, told):
+    """Make a confirm step whose programs scored as given on every instance; None failed."""
+    scores = [None if mean is None else {"a": mean, "b": mean} for mean in means]
+    ran = {"status": "ok", "compared": comparison(scores, {}).plain()}
+    return Step(n, told, Kind.CONFIRM, "confirm", parents=programs, block=1, ran=ran)
+
+
+def initial(n, fitness):
+    step, evaluation = finished(n, fitness)
+    return replace(step, kind=Kind.INITIAL, operator="initial"), scored(n, evaluation)
+
+
+def scored(n, evaluation):
+    """Give scores on two instances, the farther apart the later the step: noise for its gain."""
+    mean, apart = evaluation.fitness, 0.5 * n
+    return replace(evaluation, scores={"a": mean + apart, "b": mean - apart}, n=2)
+
+
+def child(n, fitness, **how):
+    step, evaluation = finished(n, fitness, parents=(0,), **how)
+    return step, scored(n, evaluation)
+
+
+def told_all(*finished_steps, depth=3, nodes=5):
+    state = State(Grid(MEASURES, depth), Rules(confirm=0.1))
+    for step, evaluation in finished_steps:
+        state = tell(state, step, evaluation, nodes).state
+    return state
+
+
+def test_a_lucky_challenger_gives_its_cell_back_when_it_is_not_found_to_hold():
+    state = told_all(initial(0, 1.0), child(1, 2.0), child(2, 3.0))
+    assert [elite.step for elite in state.grid.cells[0, 1]] == [2, 1, 0]
+    verdict = tell(state, confirmation(3, (2, 1, 0), (1.1, 2.0, 1.0), 3), None, 0)
+    assert [elite.step for elite in verdict.state.grid.cells[0, 1]] == [1, 2, 0]
+    assert (verdict.step.cell, verdict.step.placement) == ((0, 1), "NOT_ADDED")
+    assert [(row.step, row.confirmed) for row in verdict.cells[0, 1]] == [
+        (1, True),
+        (2, True),
+        (0, True),
+    ]
+
+
+def test_a_challenger_that_holds_keeps_its_cell():
+    state = told_all(initial(0, 1.0), child(1, 2.0), child(2, 3.0))
+    verdict = tell(state, confirmation(3, (2, 1, 0), (3.0, 2.0, 1.0), 3), None, 0)
+    assert verdict.step.placement == "IMPROVED"
+    assert verdict.state.best[0].step == 2
+
+
+def test_what_fails_on_fresh_instances_leaves_the_grid_and_the_best():
+    state = told_all(initial(0, 1.0), child(1, 2.0), child(2, 3.0))
+    after = tell(state, confirmation(3, (2, 1, 0), (None, 2.0, 1.0), 3), None, 0).state
+    assert [elite.step for elite in after.grid.cells[0, 1]] == [1, 0]
+    assert [elite.step for elite in after.best] == [1, 0]
+
+
+def test_the_initial_program_that_sets_the_scale_is_believed_as_measured():
+    state = told_all(initial(0, 1.0), child(1, 2.0))
+    after = tell(state, confirmation(2, (1, 0), (7.0, 5.0), 2), None, 0).state
+    assert after.believed(0) == (1.0, 0.0)
+
+
+def test_the_anchor_may_fail_on_a_fresh_block():
+    state = told_all(initial(0, 1.0), child(1, 2.0), child(2, 3.0))
+    after = tell(state, confirmation(3, (2, 1, 0), (3.0, 2.0, None), 3), None, 0).state
+    assert [elite.step for elite in after.grid.cells[0, 1]] == [2, 1]
+
+
+def test_a_full_cell_keeps_its_best_confirmed_until_both_are_compared():
+    state = told_all(initial(0, 1.0), child(1, 2.0), depth=1)
+    state = tell(state, confirmation(2, (1, 0), (2.0, 1.0), 2), None, 0).state
+    state = tell(state, *child(3, 5.0), 5).state
+    assert [elite.step for elite in state.grid.cells[0, 1]] == [3, 1]
+    state = tell(state, confirmation(4, (3, 1, 0), (5.0, 2.0, 1.0), 4), None, 0).state
+    assert [elite.step for elite in state.grid.cells[0, 1]] == [3]
+
+
+def test_a_shorter_twin_takes_the_place_of_the_longer_and_stays_a_duplicate():
+    state = told_all(initial(0, 1.0), child(1, 2.0, digest="same"))
+    state = tell(state, confirmation(2, (1, 0), (2.0, 1.0), 2), None, 0).state
+    longer = state.grid.cells[0, 1][0]
+    verdict = tell(state, *child(3, 2.0, digest="same"), nodes=4)
+    assert (verdict.step.status, verdict.step.duplicate_of) == (Status.DUPLICATE, 1)
+    assert (verdict.step.cell, verdict.step.placement) == ((0, 1), "IMPROVED")
+    shorter = verdict.state.grid.cells[0, 1][0]
+    assert shorter == replace(longer, step=3, program="p3", nodes=4)
+    assert verdict.state.best[0] == shorter
+    assert verdict.state.belief(3) == state.belief(1)
+    assert verdict.state.evaluations == state.evaluations
+
+
+@pytest.mark.parametrize("nodes", [5, 6])
+def test_a_twin_that_is_no_shorter_changes_nothing(nodes):
+    state = told_all(initial(0, 1.0), child(1, 2.0, digest="same"))
+    verdict = tell(state, *child(2, 2.0, digest="same"), nodes=nodes)
+    assert (verdict.step.status, verdict.step.cell, verdict.cells) == (Status.DUPLICATE, None, {})
+    assert verdict.state.grid is state.grid
+
+
+def test_a_third_twin_takes_the_place_of_the_second():
+    state = told_all(initial(0, 1.0), child(1, 2.0, digest="same"))
+    for n, nodes in ((2, 4), (3, 3)):
+        verdict = tell(state, *child(n, 2.0, digest="same"), nodes=nodes)
+        state = verdict.state
+        assert (verdict.step.duplicate_of, state.grid.cells[0, 1][0].step) == (1, n)
+
+
+def test_search_steps_earn_confirmation_and_other_steps_do_not():
+    state = told_all(initial(0, 1.0))
+    assert state.earned == 0.0
+    state = tell(state, *child(1, 2.0), 5).state
+    earned = state.earned
+    assert 0.0 < earned <= 0.1
+    state = tell(state, confirmation(2, (1, 0), (2.0, 1.0), 2), None, 0).state
+    assert (state.earned, state.confirms) == (earned, 1)

@@ -126,9 +126,27 @@ def test_elites_rank_by_what_is_believed_and_keep_what_was_measured(archive, sta
         assert elite["n"] == TRAIN + elite["fresh"]
         assert elite["fresh"] % FRESH == 0
         assert elite["confirmed"] == (elite["fresh"] > 0)
+    beside = [elite["incumbent"] for elite in elites if elite["incumbent"]]
+    assert all(elite["confirmed"] for elite in beside)
     text = drawn(elites_table(elites, "toy-1"))
-    assert f"{len(confirmed)} confirmed on " in text
+    assert f"{len(confirmed) + len(beside)} confirmed on " in text
     assert "fitness is corrected by what fresh instances showed" in text
+
+
+def test_the_confirmed_one_of_a_cell_is_listed_below_its_challenger(tmp_path):
+    with Archive.open(tmp_path / "evolve.db") as archive:
+        told, beside = teller(archive), []
+        while told.tell() and not beside:
+            elites = elites_document(archive, told.run.record)
+            beside = [elite for elite in elites if elite["incumbent"]]
+        told.run.close("steps")
+    challenger, incumbent = beside[0], beside[0]["incumbent"]
+    assert challenger["cell"] == incumbent["cell"]
+    assert challenger["fitness"] >= incumbent["fitness"]
+    assert incumbent["confirmed"]
+    assert not challenger["confirmed"]
+    text = drawn(elites_table(elites, "toy-1"))
+    assert text.index(challenger["program"][:8]) < text.index(f"└{incumbent['program'][:8]}")
 
 
 def test_status_names_the_best_that_was_confirmed_and_what_confirming_taught(archive, state):

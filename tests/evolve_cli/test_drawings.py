@@ -95,6 +95,7 @@ def test_elites_with_long_names_stay_in_80_columns_with_whole_ids():
         **believed_fields(Elite(9999, "", -0.123456, nodes=10, n=24, se=0.0123)),
         "measures": {"redundancy": 0.123, "difficulty": 0.5, "entropy": 1.0}, "model": None,
         "step": 9999, "parents": [9100, 9200], "lines": 120, "name": "d3_weighted_k_center",
+        "incumbent": None,
     }  # fmt: skip
     lines = drawn(tables.elites_table([row], "data_selection-1"))
     (row,) = [line for line in lines if line.startswith("01234567 ")]

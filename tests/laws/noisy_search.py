@@ -36,11 +36,11 @@ DECLINE, VARIATION = -0.3, 0.5
 class Outcome:
     """What a search ends with, in standard deviations of true values.
 
-    true: the true value of the best confirmed elite, on the scale of beliefs; reported: what is
-    believed of it; error: the standard error told with it. naive_true, naive_reported: of the best
-    single score. luck: of the initial program on the train block. It sets the scale of beliefs, so
-    `true` holds it: it moves all values alike, and ranks nothing. The difficulty of the train block
-    is left out of everything. confirms: steps that compared programs.
+    true: the true value of the best confirmed elite; reported: what is believed of it; error: the
+    standard error told with it. luck: of the initial program on the train block, which sets the
+    scale of beliefs: it moves all of them alike, and ranks nothing. naive_true, naive_reported: of
+    the best single score. The difficulty of the train block is left out of everything. confirms:
+    steps that compared programs.
     """
 
     true: float
@@ -50,7 +50,24 @@ class Outcome:
     naive_true: float
     naive_reported: float
     confirms: int
+    train_level: float = field(repr=False)
     state: State = field(repr=False)
+
+    @property
+    def bias(self) -> float:
+        """How much too high the report is, on the scale of beliefs."""
+        return self.reported - self.luck - self.true
+
+    @property
+    def fresh_bias(self) -> float:
+        """How much too high it is once moved by what the initial program gave on fresh blocks."""
+        calibration = self.state.calibration
+        moved = self.train_level + calibration.level / max(calibration.blocks, 1)
+        return self.reported + moved - self.true
+
+    @property
+    def naive_bias(self) -> float:
+        return self.naive_reported - self.naive_true
 
 
 class World:
@@ -167,12 +184,13 @@ def _outcome(world: World, state: State) -> Outcome:
     best = state.best_confirmed or state.ranked[0]
     naive = max(world.measured, key=lambda n: world.measured[n])
     return Outcome(
-        true=world.true[best.step] + luck,
+        true=world.true[best.step],
         reported=best.mean - level,
         error=best.error or 0.0,
         luck=luck,
         naive_true=world.true[naive],
         naive_reported=world.measured[naive],
         confirms=state.confirms,
+        train_level=level,
         state=state,
     )

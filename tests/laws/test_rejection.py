@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 
 import pytest
 
@@ -42,6 +43,8 @@ def weigh(features, k, rng):
 ASKED_TO_JUDGE = "Two programs of a search are written much alike"
 NO, YES = "Only a constant moves.\nNOT NOVEL", "It looks elsewhere.\nNOVEL"
 STEPS = 20
+# Every fifth boundary here, odd so that both sides of a commit are met; `make soak` takes all.
+EVERY = 1 if os.environ.get("EVOLVE_SOAK") else 5
 JUDGED_IN_ORDER = ("search.judge=scripted", "search.order=step", "search.lookahead=1")
 
 
@@ -297,7 +300,7 @@ def test_killed_at_any_commit_a_judged_run_ends_as_an_undisturbed_one(
         async with slots:
             boundaries = await search_until(tmp_path / "whole.db", None, slots)
             expected = outcome(tmp_path / "whole.db")
-            for boundary in range(boundaries):
+            for boundary in range(0, boundaries, EVERY):
                 place = tmp_path / f"{boundary}.db"
                 with pytest.raises(Died):
                     await search_until(place, boundary, slots)
