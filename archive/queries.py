@@ -302,7 +302,8 @@ def counts(archive: Archive, run: int) -> Counts:
     searched = mine & told & (table.kind != Kind.CONFIRM.value)
     digests = select(func.count(table.outputs_digest.distinct())).where(searched)
     # What does not repeat has no digest, nor what stopped early: each is one of its own.
-    unrepeatable = searched & table.ran.contains(UNREPEATABLE) & table.evaluation.is_not(None)
+    is_ok = table.status == Status.OK.value
+    unrepeatable = searched & is_ok & table.ran.contains(UNREPEATABLE)
     stopped = searched & table.ran.contains(STOPPED) & (table.status == Status.OK.value)
     others = select(func.count()).where(unrepeatable | stopped)
     equal = {bool(same): number for same, number in _all(archive, duplicates)}

@@ -153,9 +153,10 @@ class Calibration:
         noise = self.noise_of(noise)
         reach = MOST_MOVED * math.sqrt(noise)
         kept = gain + min(max(kept - gain, -reach), reach)
-        # The parent's half of the noise is in its doubt, or in the scale.
-        luck = self.slope * noise / 2.0 + self._leverage(gain) * noise
-        return belief.base + kept, belief.doubt + luck
+        # The parent's half of the noise is in its doubt, or in the scale. However little is known of
+        # the line, the measurement itself is no worse than its noise.
+        share = min(self.slope / 2.0 + self._leverage(gain), 1.0)
+        return belief.base + kept, belief.doubt + share * noise
 
     def _leverage(self, gain: float) -> float:
         """Say how little is known of the line at a gain, in variances of one pair."""

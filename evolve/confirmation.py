@@ -8,10 +8,10 @@ from dataclasses import replace
 from archive import queries
 from archive.records import Evaluation, Status, Step
 from evolve.belief import comparison
-from evolve.executor import UNSOUND, SlotLost
+from evolve.executor import UNSOUND, Ran, Slot, SlotLost
 from evolve.flights import Flights
 from evolve.grades import Grades
-from evolve.memo import Memo, Subject
+from evolve.memo import Memo, Subject, own_key
 from evolve.run import Run
 from evolve.slots import Slots
 from evolve.state import State
@@ -38,13 +38,14 @@ class Confirmer:
         if step.ran is not None:
             return step
         assert step.block is not None
-        found = [await self._fresh(_subject(step, n, snapshot)) for n in step.parents]
+        subjects = [self._subject(step, n, snapshot) for n in step.parents]
+        found = [await self._fresh(subject) for subject in subjects]
         scores = [each.scores if each and each.status is Status.OK else None for each in found]
         facts = {
             "status": Status.OK.value,
             "compared": comparison(scores, await self._units(step.n, step.block)).plain(),
-            # A clock or a limit was the judge: a replay takes its verdict as it was.
-            "by_machine": None in found,
+            # What would not come out again, as a clock's verdict: a replay takes it as it was.
+            "by_machine": None in found or not all(subject.repeats for subject in subjects),
         }
         self.run.journal.ran(step.n, facts, outputs_digest=None)
         return replace(step, ran=facts)
@@ -63,6 +64,8 @@ class Confirmer:
                         continue
                     with self._flights.holding(key):
                         ran = await slot.run(subject.source, subject.stage, subject.block)
+                        if ran.status not in UNSOUND and not subject.repeats:
+                            return await self._graded_alone(ran, slot, subject)
                         if ran.status not in UNSOUND:
                             return await self._grades.quality(
                                 ran, slot, subject, self._memo.keep_fresh
@@ -75,6 +78,13 @@ class Confirmer:
                 if lost > MAX_LOST_SLOTS:
                     raise
 
+    async def _graded_alone(self, ran: Ran, slot: Slot, subject: Subject) -> Evaluation:
+        """Grade what does not repeat: its outputs are no key."""
+        if ran.token is None:
+            return self._memo.keep_fresh(self._grades.failure(ran, subject), 0)
+        graded = await self._grades.graded(ran, slot, subject)
+        return self._memo.keep_fresh(replace(graded, outputs_digest=None), 1)
+
     async def _units(self, order: int, block: int) -> Mapping[str, str]:
         """Give what the instances of a fresh block share with each other."""
         task = self.run.record.task
@@ -85,11 +95,12 @@ class Confirmer:
             self.run.describe_block(FRESH_STAGE, block, kept)
         return grouping(kept).units
 
-
-def _subject(step: Step, n: int, snapshot: State) -> Subject:
-    told = snapshot.step(n)
-    assert told is not None
-    assert told.step.program is not None
-    assert told.step.source is not None
-    assert step.block is not None
-    return Subject(told.step.program, told.step.source, FRESH_STAGE, step.block, step.n)
+    def _subject(self, step: Step, n: int, snapshot: State) -> Subject:
+        told = snapshot.step(n)
+        assert told is not None
+        assert told.step.program is not None
+        assert told.step.source is not None
+        assert step.block is not None
+        repeats = (told.step.ran or {}).get("determinism") != "none"
+        program = told.step.program if repeats else own_key(self.run, told.step)
+        return Subject(program, told.step.source, FRESH_STAGE, step.block, step.n, repeats)

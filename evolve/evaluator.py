@@ -20,7 +20,7 @@ from evolve.flights import Flights
 from evolve.grades import SERVED, Grades, averaged
 from evolve.hurdle import is_stopped
 from evolve.hurdling import Hurdler, Judged
-from evolve.memo import Memo, Subject
+from evolve.memo import Memo, Subject, own_key
 from evolve.neighbours import Neighbour, Neighbours
 from evolve.randomness import step_rng
 from evolve.rejection import Review, Reviewer
@@ -145,6 +145,8 @@ class Evaluator:
             return step, None
         if step.evaluation is not None:
             return step, queries.evaluation(self.run.archive, step.evaluation)
+        if step.ran is not None and "trusts" in step.ran:
+            return self._trusting(step, walk.snapshot.step(step.ran["trusts"]))
         assert step.program is not None
         found = self._servable(walk)
         return None if found is None else self._serve(walk, found)
@@ -220,8 +222,8 @@ class Evaluator:
             return None
         if how == "exact":
             found = self._memo.find_behaviour(probed.behaviour)
-            if found is None:
-                return None
+            if found is None or found.outputs_digest is None:
+                return None  # why a program fails is its own
             facts = self._facts_of_probes(probed, found.status) | {"exact": found.program}
             step = self._keep_ran(step, facts | walk.facts, found.outputs_digest, probed)
             assert step.program is not None
@@ -234,8 +236,12 @@ class Evaluator:
             walk.audits = origin
             return None
         facts = self._facts_of_probes(probed, Status.OK) | {"trusts": origin.step.n}
-        step = self._keep_ran(step, facts | walk.facts, None, probed)
-        # The row of the origin itself: what was not evaluated has none of its own.
+        return self._trusting(self._keep_ran(step, facts | walk.facts, None, probed), origin)
+
+    def _trusting(self, step: Step, origin: Told | None) -> tuple[Step, Evaluation]:
+        """Take the row of the origin itself: what was not evaluated has none of its own."""
+        assert origin is not None
+        assert origin.evaluation is not None
         return self._memo.keep(step, origin.evaluation, graded=0)
 
     async def _stopped(self, walk: Walk, slot: Slot) -> tuple[Step, Evaluation] | None:
@@ -271,12 +277,11 @@ class Evaluator:
         step = self._keep_ran(step, facts, None, walk.probed)
         if ran.status in UNSOUND:
             return step, None
-        if len(found) < REPEATS:
+        graded = len(found)
+        if graded < REPEATS:
             found = [self._grades.failure(ran, walk.subject)]
-        # Keyed to this step: nobody else may be served what would not come out again.
-        key = f"{step.program}#{self.run.record.id}.{step.n}"
-        own = replace(averaged(found), program=key, outputs_digest=None)
-        return self._memo.keep(step, own, graded=len(found))
+        own = replace(averaged(found), program=own_key(self.run, step), outputs_digest=None)
+        return self._memo.keep(step, own, graded=graded)
 
     def _keep_ran(
         self,
@@ -294,6 +299,8 @@ class Evaluator:
         outputs_digest: str | None,
         behaviour: tuple[str, bytes | None] | None,
     ) -> Step:
+        if step.ran is not None:  # the row that stands is the one to believe
+            return step
         self.run.journal.ran(step.n, facts, outputs_digest=outputs_digest, behaviour=behaviour)
         return replace(
             step,
@@ -348,12 +355,13 @@ class Walk:
         """Give what the step keeps of its probes, beside the facts of running."""
         assert self.probed is not None
         facts = {"determinism": self.probed.determinism, "probe_s": self.probed.wall_s, **self.seen}
-        return facts | self.verdicts | ({"audits": self.audits.step.n} if self.audits else {})
+        return facts | self.verdicts
 
     @property
     def verdicts(self) -> dict[str, Any]:
-        """Give what the hurdle and a review said, as facts of the step."""
-        facts = dict(self.judged.facts) if self.judged else {}
+        """Give what an audit, the hurdle and a review are to say, as facts of the step."""
+        facts = {"audits": self.audits.step.n} if self.audits else {}
+        facts |= self.judged.facts if self.judged else {}
         return facts | (self.review.facts() if self.review else {})
 
 

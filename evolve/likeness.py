@@ -36,7 +36,7 @@ class Likeness:
     async def compare(
         self, own: str, others: Sequence[str], timeout_s: float = PATIENCE_S
     ) -> Compared:
-        """Give which of some texts, one at least, is most alike to one's own. Raises: FailedCall."""
+        """Give which of some texts (one at least) is most like one's own. Raises: FailedCall."""
         texts = dict.fromkeys((own, *others))
         known = {text: self._kept[text] for text in texts if text in self._kept}
         missing = [text for text in texts if text not in known]
@@ -88,7 +88,7 @@ def likeness_request(own: str, others: Sequence[str]) -> Request:
 
 
 def likeness_said(answer: str, texts: int) -> Alike | None:
-    """Read the answer of a `LikenessModel`, None if it cannot be. texts: that it was to choose from."""
+    """Read the answer of a `LikenessModel`, None if it cannot be. texts: that it chose from."""
     try:
         row, similarity = json.loads(answer)
         found = Alike(int(row), float(similarity))

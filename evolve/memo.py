@@ -13,13 +13,23 @@ from evolve.run import BLOCK, STAGE, Run
 
 @dataclass(frozen=True)
 class Subject:
-    """A program to be evaluated on a block. order: the lowest waits shortest for a slot."""
+    """A program to be evaluated on a block.
+
+    order: the lowest waits shortest for a slot. repeats: whether equal outputs are to be expected of
+    it again, so that they may be a key.
+    """
 
     program: str
     source: str
     stage: str
     block: int
     order: int
+    repeats: bool = True
+
+
+def own_key(run: Run, step: Step) -> str:
+    """Give a key of this step's alone: nobody may be served what would not come out again."""
+    return f"{step.program}#{run.record.id}.{step.n}"
 
 
 class Memo:

@@ -1,7 +1,7 @@
 """What is not new is not run: a program that reads and behaves like an elite of its snapshot.
 
 Off unless `search.embedder` says how texts are compared. Text is never the only reason, a judge may
-spare a program, and a sample of the rejected is run all the same, to count how often that was wrong.
+spare a program, and a sample of the rejected is run all the same: it shows how often that is wrong.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from evolve.run import Assignment, Run
 from evolve.state import REJECTED, State
 from evolve.statistics import wilson_interval
 
-# Of programs that would be rejected, so many are run: where thirty of three hundred were and none of
-# them was worth it, the rate of false rejections is below a tenth (at 95 %).
+# Of programs that would be rejected, so many are run: thirty of three hundred. Where none of these
+# was worth it, the rate of false rejections is below a tenth (at 95 %).
 SAMPLE_SHARE = 0.1
 # The text is compared with so many near elites, the nearest first: their texts may be sent away.
 MOST_COMPARED = 16

@@ -306,7 +306,7 @@ def fold(state: State, step: Step, evaluation: Evaluation | None, nodes: int) ->
     """Take a told row into the state. Reads the row and decides nothing."""
     new_digest = step.outputs_digest is not None and state.digest(step.outputs_digest) is None
     # What has no digest is one of its own.
-    unrepeatable = (step.ran or {}).get("determinism") == "none" and evaluation is not None
+    unrepeatable = step.status is Status.OK and (step.ran or {}).get("determinism") == "none"
     stopped = is_stopped(step) and step.status is Status.OK
     told, later = Told(step, evaluation, nodes), state.history.entries[state.told :]
     if not later:

@@ -72,11 +72,11 @@ def test_more_evidence_makes_surer(calibration, belief, more):
 
 @given(calibrations(), children)
 @settings(max_examples=100, deadline=None)
-def test_no_gain_is_moved_further_than_luck_could_have(calibration, belief):
+def test_no_gain_is_moved_further_or_doubted_more_than_luck_can_explain(calibration, belief):
     mean, variance = calibration.posterior(belief)
-    reach = MOST_MOVED * math.sqrt(max(belief.noise, calibration.typical_noise))
-    assert abs(mean - (belief.base + belief.gain)) <= reach + 1e-9
-    assert variance >= belief.doubt
+    noise = max(belief.noise, calibration.typical_noise)
+    assert abs(mean - (belief.base + belief.gain)) <= MOST_MOVED * math.sqrt(noise) + 1e-9
+    assert belief.doubt <= variance <= belief.doubt + noise + 1e-9
 
 
 def test_an_initial_program_is_believed_as_measured():
@@ -100,6 +100,13 @@ def test_without_noise_a_gain_is_believed_whole():
     mean, variance = Calibration().posterior(Belief(1.0, gain=0.4, noise=0.0))
     assert mean == pytest.approx(1.4)
     assert variance < 1e-12
+
+
+def test_a_tiny_first_pair_leaves_a_large_gain_as_it_was_measured_at_worst():
+    tiny = Belief(0.0, gain=1e-155, noise=1.0)
+    calibration, _ = compared(Calibration(), [tiny, ANCHOR], 1, block([0.0, 0.0]))
+    _, variance = calibration.posterior(Belief(0.0, gain=1.0, noise=1.0))
+    assert variance == pytest.approx(1.0)
 
 
 def test_one_small_variance_by_luck_makes_nobody_sure():

@@ -85,7 +85,7 @@ def start(archive, *settings, steps=STEPS, **options):
     return open_run(task, archive=archive, rng_seed=5, limits=RunLimits(steps=steps), **options)
 
 
-def searched(place, *settings, workers=2):
+def searched(place, *settings, workers=1):
     """Search in an archive of its own; give the run as it ended."""
     with Archive.open(place) as archive:
         run = start(archive, *settings)
@@ -104,7 +104,7 @@ def by_fact(archive, fact):
 
 def test_what_is_hopeless_ends_at_the_quick_stage(archive):
     run = start(archive)
-    search(run, workers=2)
+    search(run, workers=1)
     stopped, evaluations = by_fact(archive, STOPPED), queries.evaluations(archive, run.record.id)
     assert stopped
     for step in stopped:
@@ -139,7 +139,7 @@ def test_where_it_misleads_it_ends_and_says_so(archive, monkeypatch):
     monkeypatch.setattr(hurdling, "hopeless", lambda *_: Hopeless(1, 4, 8))
     monkeypatch.setattr(hurdling, "CHANCE", 1.0)
     run = start(archive)
-    search(run, workers=2)
+    search(run, workers=1)
     document = status_document(archive, archive.run())["hurdle"]
     assert document["off"]
     assert document["wrong"] >= 2
@@ -150,7 +150,7 @@ def test_where_it_misleads_it_ends_and_says_so(archive, monkeypatch):
 
 def test_a_task_with_too_few_instances_has_none_and_says_so(archive):
     run = start(archive, "pools=7", steps=8)
-    search(run, workers=2)
+    search(run, workers=1)
     document = status_document(archive, archive.run())["hurdle"]
     assert (document["quick"], document["stopped"], document["passed"]) == (0, 0, 0)
     assert by_fact(archive, STOPPED) == []
@@ -227,7 +227,7 @@ def test_killed_amid_such_a_step_and_resumed_a_run_ends_as_if_undisturbed(
             patches.setattr(Journal, method, dying_behind(getattr(Journal, method), *wanted))
             with pytest.raises(Killed):
                 search(run, workers=1)
-        search(resume_run(archive.run(), archive=archive), workers=2)
+        search(resume_run(archive.run(), archive=archive), workers=1)
         assert by_fact(archive, fact)[0].n == n
     assert outcome(tmp_path / "killed.db") == outcome(tmp_path / "undisturbed.db")
 
@@ -262,7 +262,7 @@ def test_a_replay_comes_to_the_same_verdicts(outcome, tmp_path):
 
 
 def test_a_replay_that_judges_otherwise_says_where(monkeypatch, archive):
-    search(start(archive), workers=2)
+    search(start(archive), workers=1)
     first = by_fact(archive, STOPPED)[0].n
     monkeypatch.setattr(hurdling, "CHANCE", 1.0)
     with pytest.raises(Differs) as differs:
