@@ -104,6 +104,7 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
         },
         "hashing": hashing_document(archive, run),
         "hurdle": hurdle_document(archive, run),
+        "rejections": _rejections(archive, run),
         "diversity": diversity_document(archive, run),
         "operators": _operators(archive, run, calls),
         "models": spending.by_model(calls, run),
@@ -122,6 +123,15 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
         "tokens": run.tokens,
         "seconds": round(run.seconds, 3),
     }
+
+
+def _rejections(archive: Archive, run: RunRecord) -> Document | None:
+    """Give how programs were rejected by text and behaviour; None for a run that rejects none."""
+    if SearchSettings.of(run.settings).embedder is None:
+        return None
+    from evolve.rejection import rejections_document
+
+    return rejections_document(archive, run)
 
 
 def replay_document(replay: Replay, difference: Difference | None = None) -> Document:

@@ -69,6 +69,8 @@ def _status_facts(status: Document) -> Iterator[tuple[str, RenderableType]]:
     yield "evaluations", f"{status['evaluations']} different behaviours; {graded}"
     yield from _hashing_facts(status["hashing"])
     yield from _hurdle_facts(status["hurdle"])
+    if (rejections := status["rejections"]) is not None:
+        yield "rejected as not new", _rejections(rejections)
     if status["models"]:
         yield "spent", _spent(status)
     if status["usd_unsettled"]:
@@ -143,6 +145,15 @@ def _hashing_facts(hashing: Document) -> Iterator[tuple[str, RenderableType]]:
             false = f"{probes['false']} of {probes['judged']} were false"
             false += f" ({probes['rate']:.1%}, 95 %: {low:.1%} to {high:.1%})"
         yield "probe hits", f"{probes['predicted']} by another program; {false}"
+
+
+def _rejections(rejections: Document) -> str:
+    said = f"{rejections['rejected']} not run, {rejections['spared']} spared by the judge"
+    if rejections["interval"]:
+        low, high = rejections["interval"]
+        said += f"; of {rejections['sampled']} run all the same {rejections['false']} were new"
+        said += f" ({rejections['rate']:.0%}, {low:.0%} to {high:.0%})"
+    return said
 
 
 def _hurdle_facts(hurdle: Document | None) -> Iterator[tuple[str, RenderableType]]:
