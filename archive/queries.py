@@ -40,6 +40,9 @@ UNREPEATABLE = json.dumps({"determinism": "none"}, separators=(",", ":"))[1:-1]
 # The same of a program that ran on a part of the train block only.
 STOPPED = json.dumps({"hurdle": "stopped"}, separators=(",", ":"))[1:-1]
 
+# What the facts of a program hold that was rejected or trusted: nobody knows its outputs.
+NOT_RUN = json.dumps({"probes_only": True}, separators=(",", ":"))[1:-1]
+
 # What a person may type of a program's hash; shorter ones fit too many.
 SHORTEST_PREFIX = 4
 
@@ -294,6 +297,7 @@ def counts(archive: Archive, run: int) -> Counts:
         select(first.program == table.program, func.count())
         .join_from(schema.steps, first.n.table, is_first)
         .where(mine, told, table.status == Status.DUPLICATE.value)
+        .where(table.outputs_digest.is_not(None) | ~table.ran.contains(NOT_RUN))
         .group_by(first.program == table.program)
     )
     kinds = {Kind(kind): number for kind, number in _counted(archive, mine & told, table.kind)}

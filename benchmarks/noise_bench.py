@@ -29,8 +29,9 @@ from noisy_search import fixed, searched  # noqa: E402
 
 NOISES = (0.5, 1.0)
 FIXED = (1, 2, 4, 8, 16)
-# Policies without decisions cost nothing to simulate.
+# Policies without decisions cost nothing to simulate, so they are averaged over so many seeds.
 FIXED_REPEATS = 1000
+WIDTH = 132  # characters of the table, also in a file
 COLUMNS = ("model", "noise", "policy", "true", "reported", "bias", "error told", "error made",
            "scale's error", "on fresh blocks", "confirms")  # fmt: skip
 
@@ -54,7 +55,7 @@ def main():
         table.add_column(column, justify="left" if column in ("model", "policy") else "right")
     for row in rows:
         table.add_row(*(shown(row.get(column)) for column in COLUMNS))
-    Console().print(table)
+    Console(width=WIDTH).print(table)
 
 
 def alike(noise, options):
@@ -64,7 +65,7 @@ def alike(noise, options):
             fixed(noise, seed, k, evaluations=options.evaluations) for seed in range(FIXED_REPEATS)
         ]
         true, reported = zip(*found, strict=True)
-        policy = f"each {k} times, best mean"
+        policy = f"best mean of {k}"
         yield row_of("alike", noise, policy, true, reported, [b - a for a, b in found])
     yield confirmed("alike", noise, outcomes(noise, options, lineage=False))
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -80,7 +81,7 @@ def comparison_of(plain: Mapping[str, Any]) -> Comparison:
     return Comparison(tuple(plain["means"]), tuple(map(tuple, plain["noise"])), plain["n"])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Calibration:
     """What confirm steps have taught of gains, of blocks and of noise, as sums.
 
@@ -105,7 +106,7 @@ class Calibration:
     children: int = 0
     log_noise: float = 0.0
 
-    @property
+    @cached_property
     def slope(self) -> float:
         """The share of a gain that is believed, from 0 (all was luck) to 1 (all holds)."""
         if self.gain_gain <= 0.0:
@@ -115,18 +116,18 @@ class Calibration:
         slope = right / (number * (self.gain_gain + weight) - self.gain**2)
         return min(max(slope, 0.0), 1.0)
 
-    @property
+    @cached_property
     def intercept(self) -> float:
         """What a child without any measured gain is believed to be better than its parent."""
         return (self.found - self.slope * self.gain) / (self.pairs + PRIOR_WEIGHT)
 
-    @property
+    @cached_property
     def doubt(self) -> float:
         """The share of the measured gains that was not found again, from 0 to 1."""
         missed = self.missed + PRIOR_WEIGHT * (1.0 - PRIOR_SLOPE)
         return missed / (self.challengers + PRIOR_WEIGHT)
 
-    @property
+    @cached_property
     def typical_noise(self) -> float:
         """The geometric mean of the noise of gains."""
         return math.exp(self.log_noise / self.children) if self.children else 0.0
@@ -166,6 +167,15 @@ class Calibration:
         squares = self.gain_gain + weight
         distance = squares - 2.0 * gain * self.gain + number * gain**2
         return distance / (number * squares - self.gain**2)
+
+    def with_block(self, shift: float) -> Calibration:
+        """Take in what the anchor scored on one more block, less its score on the train block."""
+        return replace(
+            self,
+            blocks=self.blocks + 1,
+            level=self.level + shift,
+            level_level=self.level_level + shift * shift,
+        )
 
     def with_child(self, noise: float | None) -> Calibration:
         """Take in how noisy the gain of one more child is."""
@@ -208,60 +218,55 @@ def compared(
     """Learn from one fresh block; give the calibration and the beliefs after it.
 
     anchor: the index of the program that defines the scale, and is believed as measured; None if it
-    was not compared. What failed on the block is believed as before.
+    was not compared, and nothing is learned. What failed on the block is believed as before.
     """
-    shown = {i: mean for i, mean in enumerate(found.means) if mean is not None}
-    prior = {i: calibration.posterior(beliefs[i]) for i in shown}
-    if anchor is not None and anchor in shown:
-        prior[anchor] = (beliefs[anchor].base + beliefs[anchor].gain, 0.0)
+    if anchor is None:
+        return calibration, list(beliefs)
+    scale = beliefs[anchor].base + beliefs[anchor].gain
     after, updated = calibration, list(beliefs)
-    for i in shown:
-        others = {j: believed for j, believed in prior.items() if j != i}
-        if (evidence := _evidence(calibration, i, others, found)) is None:
+    for i, mean in enumerate(found.means):
+        if mean is None:
             continue
-        value, variance = evidence
-        if i != anchor:
-            after = _learned(after, beliefs[i], value)
-        updated[i] = _with_evidence(beliefs[i], value, variance, found.n)
-    if anchor is not None and anchor in shown:
-        shift = shown[anchor] - prior[anchor][0]
-        after = replace(
-            after,
-            blocks=after.blocks + 1,
-            level=after.level + shift,
-            level_level=after.level_level + shift * shift,
-        )
+        if i == anchor:
+            updated[i] = replace(beliefs[i], fresh=beliefs[i].fresh + found.n)
+            after = after.with_block(mean - scale)
+        elif (level := _level(calibration, beliefs[i], i, anchor, scale, found)) is not None:
+            after = _learned(after, beliefs[i], mean - level.shift)
+            updated[i] = _with_evidence(beliefs[i], mean - level.shift, level.variance, found.n)
     return after, updated
 
 
-def _evidence(
-    calibration: Calibration, i: int, others: Mapping[int, tuple[float, float]], found: Comparison
-) -> tuple[float, float] | None:
-    """Give what a block shows of program i, on the scale of the train block, and its variance.
+class _Level(NamedTuple):
+    """How much easier a block is than the train block. variance: of a program's score less that."""
 
-    others: {index: mean and variance believed of a program that was compared too}. How easy the
-    block is follows from the surest of them and from the blocks before; None where nothing tells.
+    shift: float
+    variance: float
+
+
+def _level(
+    calibration: Calibration, belief: Belief, i: int, anchor: int, scale: float, found: Comparison
+) -> _Level | None:
+    """Tell how easy a block is, as seen beside program i; None where nothing tells.
+
+    By the anchor there, and by what it did on the blocks before. By no other program: what is
+    believed of a child comes from its parent, so that a parent measured by its children would be
+    measured by itself.
     """
-    mean, own = found.means[i], calibration.typical_noise / 2.0
-    assert mean is not None
-    yardsticks, levels = [], []
-    for j, (believed, variance) in others.items():
-        other, noise = found.means[j], calibration.noise_of(found.noise[i][j])
-        assert other is not None
-        # Half of a pair's noise is this program's own, half is the yardstick's.
-        yardsticks.append((variance + noise, other - believed, noise / 2.0))
-    if yardsticks:
-        # The surest alone: what is believed of the others may come from it.
-        variance, level, own = min(yardsticks)
-        levels.append((level, variance - own))
+    noise = calibration.noise_of(found.noise[i][anchor])
+    # Where nobody knows what luck could have done, the whole gain may be luck.
+    noise = max(noise or belief.gain**2, LEAST_VARIANCE)
+    own = noise / 2.0  # half of a pair's noise is this program's, half is the anchor's
+    levels = []
+    if (there := found.means[anchor]) is not None:
+        levels.append((there - scale, own))
     if (expected := _expected_level(calibration)) is not None:
         # The scatter of blocks holds the noise of one program, though few blocks may not show it.
         levels.append((expected[0], max(expected[1], own)))
     if not levels:
         return None
-    weights = [1.0 / max(variance, LEAST_VARIANCE) for _, variance in levels]
-    level = math.fsum(w * value for w, (value, _) in zip(weights, levels, strict=True))
-    return mean - level / math.fsum(weights), own + 1.0 / math.fsum(weights)
+    total = math.fsum(1.0 / variance for _, variance in levels)
+    shift = math.fsum(shift / variance for shift, variance in levels) / total
+    return _Level(shift, own + 1.0 / total)
 
 
 def _expected_level(calibration: Calibration) -> tuple[float, float] | None:
@@ -283,6 +288,8 @@ def _learned(calibration: Calibration, belief: Belief, found: float) -> Calibrat
     if belief.confirmed or not belief.chosen or gain <= 0.0:
         return calibration
     kept = found - belief.base
+    if not math.isfinite(gain * gain + kept * kept):  # beyond what sums of squares can hold
+        return calibration
     calibration = replace(
         calibration,
         challengers=calibration.challengers + 1,

@@ -13,7 +13,7 @@ from archive.store import Archive
 from evolve.belief import comparison_of
 from evolve.config import SearchSettings
 from evolve.grid import Elite, Grid
-from evolve.run import BLOCK, STAGE
+from evolve.run import BLOCK, own_stage
 from evolve.spec import TaskSpec
 from evolve.state import Rules, State, Told, fold
 from evolve.statistics import grouping
@@ -117,7 +117,7 @@ def folded(archive: Archive, run: RunRecord) -> State:
     """
     spec = TaskSpec.model_validate(archive.task(run.task).spec)
     settings = SearchSettings.of(run.settings)
-    instances = queries.block(archive, task=run.task, stage=STAGE, block=BLOCK)
+    instances = queries.block(archive, task=run.task, stage=own_stage(run), block=BLOCK)
     rules = Rules(settings.confirm, grouping(instances or ()).units)
     # Steps first: what they point at is there by then, though a writer goes on.
     steps = list(queries.told_steps(archive, run.id))

@@ -32,9 +32,10 @@ def challenge(state: State, under_way: Sequence[Step]) -> Challenge | None:
     """
     confirming = [step for step in under_way if step.kind is Kind.CONFIRM]
     asked = state.confirms + len(confirming)
-    if asked + 1 > state.earned or state.anchor is None:
+    if asked + 1 > state.earned or state.anchor is None or not state.ranked:
         return None
     busy = {step.parents[0] for step in confirming} | {state.anchor}
+    busy |= {shorter for n in busy for shorter in state.stand_ins(n)}
     free = [elite for elite in state.ranked if elite.step not in busy]
     leader = state.best_confirmed or state.ranked[0]
     challenger = _longest_waiting(state, free) if asked % CELL_EVERY == CELL_EVERY - 1 else None

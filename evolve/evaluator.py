@@ -166,7 +166,7 @@ class Evaluator:
         step = walk.step
         assert step.source is not None
         if walk.probed is None:
-            walk.probed = await slot.probe(step.source)
+            walk.probed = self._as_known(step, await slot.probe(step.source))
             walk.seen = self._neighbours.seen(walk.probed, walk.snapshot)
         probed = walk.probed
         if not walk.reviewed and step.ran is None and (near := self._near(walk, probed)):
@@ -196,6 +196,12 @@ class Evaluator:
             return self._memo.keep(step, own, graded=graded)
 
         return await self._grades.quality(ran, slot, walk.subject, keep)
+
+    def _as_known(self, step: Step, probed: Probed) -> Probed:
+        """Take what is known of a step's probes already: a clock may end them otherwise now."""
+        if step.ran is None or "determinism" not in step.ran:
+            return probed
+        return replace(probed, determinism=step.ran["determinism"], behaviour=step.behaviour)
 
     def _near(self, walk: Walk, probed: Probed) -> list[Neighbour]:
         """Give the elites that a program has to differ from, where that is asked of it."""

@@ -21,8 +21,8 @@ T = TypeVar("T")
 
 # No grading takes as long; that a holder was killed is noticed at once.
 LEASE_S = 3600.0
-# Another process grades what we wait for: look again after so long.
-LOOK_AGAIN_S = 0.02
+# Another process grades what we wait for: look again after so long, then ever less often.
+LOOK_AGAIN_S = (0.02, 1.0)
 # Statuses that are this program's own fault, on any machine: they may be served to others.
 SERVED = {status.value: status for status in SERVED_STATUSES}
 
@@ -48,7 +48,7 @@ class Grades:
         if not self._shared:
             return keep(await self.graded(ran, slot, subject), 1)
         key = ("digest", subject.stage, str(subject.block), digest)
-        lease = self._memo.lease("grade", subject, digest)
+        lease, pause = self._memo.lease("grade", subject, digest), LOOK_AGAIN_S[0]
         while True:
             if (twin := self._memo.find_outputs(subject, digest)) is not None:
                 return keep(self.evaluation(ran, _quality_of(twin), subject), 0)
@@ -56,8 +56,9 @@ class Grades:
             if await self._flights.landing(key):
                 continue
             if not self._leases.take(lease, LEASE_S):
-                await asyncio.sleep(LOOK_AGAIN_S)  # another process grades them
+                await asyncio.sleep(pause)  # another process grades them
                 self._slots.raise_if_stopping()
+                pause = min(2.0 * pause, LOOK_AGAIN_S[1])
                 continue
             try:
                 if self._memo.find_outputs(subject, digest) is None:
@@ -90,15 +91,16 @@ class Grades:
 def averaged(evaluations: Sequence[Evaluation]) -> Evaluation:
     """Put evaluations of one program on one block together: the means of all that was scored.
 
-    The cost is that of all; n stays the number of instances.
+    The cost is that of all; n stays the number of instances. One that failed once has failed.
     """
     first = evaluations[0]
-    if len(evaluations) == 1 or first.fitness is None:
-        return first
+    failed = [each for each in evaluations if each.fitness is None]
+    if len(evaluations) == 1 or failed:
+        return failed[0] if failed else first
     errors = [each.se for each in evaluations if each.se is not None]
     return replace(
         first,
-        fitness=_mean([each.fitness or 0.0 for each in evaluations]),
+        fitness=_mean([each.fitness for each in evaluations if each.fitness is not None]),
         se=_mean(errors) if errors else None,
         scores={name: _mean([e.scores[name] for e in evaluations]) for name in first.scores},
         measures={name: _mean([e.measures[name] for e in evaluations]) for name in first.measures},

@@ -162,7 +162,7 @@ def trusted(steps: Iterable[HashedStep]) -> Document:
     for step in steps:
         quality[step.n] = step.quality
         hits += "trusts" in step.facts
-        if "audits" in step.facts:
+        if "audits" in step.facts and step.quality is not None:
             audited += 1
             wrong += step.quality != quality[step.facts["audits"]]
     return {

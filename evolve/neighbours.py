@@ -14,6 +14,8 @@ from evolve.executor import Probed
 from evolve.novelty import NEAR, distances, nearest, sketch
 from evolve.state import State, Told
 
+# Of more elites the best are compared: what is near to a poor one may still be new.
+MAX_COMPARED = 2_000
 # Sketches are kept for so many behaviours at most, 2 to 4 KB each: the elites of a large grid.
 MAX_SKETCHES = 20_000
 # Two outputs whose numbers differ by no more than this, relatively, differ by rounding.
@@ -81,7 +83,7 @@ class Neighbours:
     def _elites(self, snapshot: State) -> tuple[list[Told], list[np.ndarray]]:
         """Give the elites whose probes are known, with their sketches."""
         steps, rows = [], []
-        for elite in snapshot.ranked:
+        for elite in snapshot.ranked[:MAX_COMPARED]:
             told = snapshot.step(elite.step)
             if told is None or told.step.behaviour is None:
                 continue

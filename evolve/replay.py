@@ -30,7 +30,7 @@ from evolve.neighbours import Neighbour
 from evolve.operators.base import Operator
 from evolve.recording import Difference, Recording, difference
 from evolve.run import Assignment, Run
-from evolve.state import REJECTED, State
+from evolve.state import State, is_rejected
 from evolve.work import Worker
 
 
@@ -157,7 +157,7 @@ class ReplayEvaluator(Evaluator):
         recorded = self._recording.steps[step.n]
         if recorded.ran is None or recorded.program != step.program or step.ran is not None:
             return await super().evaluate(step, snapshot)
-        if recorded.ran["status"] not in SERVED and REJECTED not in recorded.ran:
+        if recorded.ran["status"] not in SERVED and not is_rejected(recorded):
             # Another machine, or a busier one, may judge otherwise: that would prove nothing.
             return self._as_recorded(step, recorded), None
         if recorded.ran.get("determinism") == "none" and recorded.evaluation is not None:
@@ -165,6 +165,12 @@ class ReplayEvaluator(Evaluator):
             assert known is not None
             return self._memo.keep(self._as_recorded(step, recorded), known, graded=0)
         return await super().evaluate(step, snapshot)
+
+    def _as_known(self, step: Step, probed: Probed) -> Probed:
+        recorded = self._recording.steps[step.n]
+        return super()._as_known(
+            replace(step, ran=recorded.ran, behaviour=recorded.behaviour), probed
+        )
 
     def _as_recorded(self, step: Step, recorded: Step) -> Step:
         assert recorded.ran is not None

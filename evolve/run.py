@@ -36,6 +36,11 @@ STAGE = "train"
 BLOCK = 0
 
 
+def own_stage(record: RunRecord) -> str:
+    """Give the name under which a run keeps how the instances of its train block are grouped."""
+    return f"{STAGE}#{record.id}"
+
+
 @dataclass(frozen=True)
 class Assignment:
     """A step to be worked on, and the snapshot that its work may see.
@@ -146,6 +151,8 @@ class Run:
         To be told before the first step, since parents are paired by it.
         """
         self.describe_block(STAGE, BLOCK, instances)
+        # And for this run alone: what others describe later must not change what it was told.
+        self.describe_block(self._own_stage, BLOCK, instances)
         self.briefing = self._briefing()
         # Nothing is told before: the one state there is learns it too.
         self.state = replace(self.state, rules=self._rules())
@@ -214,14 +221,23 @@ class Run:
         return self.tell_ready()
 
     def tell_compared(
-        self, assignment: Assignment, scores: Sequence[Mapping[str, float] | None]
+        self,
+        assignment: Assignment,
+        scores: Sequence[Mapping[str, float] | None],
+        units: Mapping[str, str] | None = None,
     ) -> list[Step]:
         """Give in what the programs of a confirm step scored on its fresh block.
 
         scores: {instance: score} of each of `assignment.parents`, all on the same instances; None
-        for one that failed there. Gives the steps that were told.
+        for one that failed there. units: {instance: what it shares with others} of that block, none
+        unless told. Gives the steps that were told. Raises: UsageError for scores that cannot be
+        compared.
         """
-        found = comparison(scores, self.briefing.grouping.units)
+        if len({frozenset(each) for each in scores if each is not None} | {frozenset()}) > 2:
+            raise UsageError("scores of other instances cannot be compared with each other")
+        if any(each is not None and not each for each in scores):
+            raise UsageError("no scores: give None for a program that failed on the block")
+        found = comparison(scores, units or {})
         facts = {"status": "ok", "compared": found.plain(), "by_machine": False}
         self.journal.ran(assignment.n, facts, outputs_digest=None)
         self.finish(replace(assignment.step, ran=facts), None)
@@ -394,7 +410,15 @@ class Run:
         return briefing if instances is None else replace(briefing, grouping=grouping(instances))
 
     def _instances(self) -> list[dict[str, Any]] | None:
-        return queries.block(self.archive, task=self.record.task, stage=STAGE, block=BLOCK)
+        task = self.record.task
+        own = queries.block(self.archive, task=task, stage=self._own_stage, block=BLOCK)
+        if own is not None or self.settings.confirm:
+            return own
+        return queries.block(self.archive, task=task, stage=STAGE, block=BLOCK)
+
+    @property
+    def _own_stage(self) -> str:
+        return own_stage(self.record)
 
     def raise_barren(self) -> NoReturn:
         """Say why nothing can be asked though no limit is reached. Raises: UsageError."""
@@ -403,6 +427,11 @@ class Run:
             raise UsageError(
                 f"no step can be asked: {names} cannot work on the {len(self.state.best)} valid "
                 f"programs there are; allow more --operators or begin --from more programs"
+            )
+        if self.state.told > len(self.initial):
+            raise UsageError(
+                f"no step can be asked: every elite of {self.task.name} failed on fresh instances "
+                "of `valid`; `evolve status` tells more, and search.confirm=0 does without them"
             )
         first = self.state.step(0)
         why = (

@@ -76,8 +76,16 @@ class History:
         # Per parent: when each distinct child was told, and the tune children with their success.
         self.children: dict[int, list[int]] = {}
         self.tunes: dict[int, list[tuple[int, bool]]] = {}
+        # Who took a longer twin's place, and when.
+        self.stand_ins: dict[int, list[tuple[int, int]]] = {}
         # Per program's step: what was believed of it, and from which tell on.
         self.beliefs: dict[int, list[tuple[int, Belief]]] = {}
+
+    def stand_in(self, n: int, seq: int, shorter: int) -> None:
+        """Remember that a shorter program took the place of step n; doing it again changes nothing."""
+        held = self.stand_ins.setdefault(n, [])
+        if (seq, shorter) not in held:
+            held.append((seq, shorter))
 
     def believe(self, n: int, seq: int, belief: Belief) -> None:
         """Keep a belief that holds from tell `seq` on; keeping the same one again changes nothing."""
@@ -107,7 +115,8 @@ class History:
     def _trust(self, told: Told, seq: int, behaviour: str) -> None:
         """Remember whose quality may be trusted, and of whom an audit has found otherwise."""
         facts = told.step.ran or {}
-        if "audits" in facts and not self._same_quality(told, self.of_step(facts["audits"])):
+        audited = "audits" in facts and told.evaluation is not None  # no clock is a judge
+        if audited and not self._same_quality(told, self.of_step(facts["audits"])):
             self.dropped.setdefault(behaviour, seq)
         if told.fitness is not None and told.step.status is Status.OK and "trusts" not in facts:
             self.seq_of_origin.setdefault(behaviour, seq)
@@ -189,6 +198,13 @@ class State:
         return (
             None if behaviour is None else self._entry(self.history.seq_of_behaviour.get(behaviour))
         )
+
+    def stand_ins(self, n: int) -> list[int]:
+        """Give the shorter programs that took the place of step n, one after another."""
+        chain = [n]
+        for each in chain:  # grows while it is read: a stand-in may have one of its own
+            chain += [m for seq, m in self.history.stand_ins.get(each, []) if seq < self.told]
+        return chain[1:]
 
     def belief(self, n: int) -> Belief | None:
         """Give what is believed of a program by the step that told it; None if it never was ok."""
@@ -332,7 +348,7 @@ def fold(state: State, step: Step, evaluation: Evaluation | None, nodes: int) ->
     if state.rules.confirm:
         belief = _born(state, step, evaluation)
         state.history.believe(step.n, state.told, belief)
-        if belief.chosen:
+        if belief.chosen and belief.gain > 0.0:  # only of such can the gain be luck
             calibration = calibration.with_child(belief.noise)
     return _offered(replace(after, calibration=calibration), step, evaluation, elite)
 
@@ -452,11 +468,12 @@ def _confirmed(state: State, step: Step) -> State:
     """Take in what a fresh block has shown; every elite is valued anew by it."""
     calibration, beliefs = _after(state, step)
     for n, belief in beliefs.items():
-        state.history.believe(n, state.told, belief)
+        for each in (n, *state.stand_ins(n)):  # who equals it is worth as much
+            state.history.believe(each, state.told, belief)
     known = replace(state, calibration=calibration, told=state.told + 1)
-    failed = {
-        n for n, mean in zip(step.parents, _comparison(step).means, strict=True) if mean is None
-    }
+    means = zip(step.parents, _comparison(step).means, strict=True)
+    failed = {n for n, mean in means if mean is None and n != state.anchor}
+    failed |= {shorter for n in failed for shorter in state.stand_ins(n)}
 
     def valued(elite: Elite) -> Elite | None:
         if elite.step in failed:
@@ -520,6 +537,7 @@ def _shortened(state: State, step: Step, nodes: int) -> State:
     assert step.program is not None
     longer = found[1]
     shorter = replace(longer, step=step.n, program=step.program, nodes=nodes)
+    state.history.stand_in(longer.step, before.told, step.n)
     belief = before.belief(longer.step)
     if belief is not None:
         state.history.believe(step.n, before.told, belief)

@@ -92,11 +92,12 @@ def unchanged_task(record: RunRecord) -> Task:
 def best_programs(archive: Archive, record: RunRecord, top: int) -> dict[str, str]:
     """Give the sources of the `top` best elites, {program: source}, best first.
 
-    One of each cell: its best confirmed elite, or the one it shows if none is. All confirmed ones
-    come before the others, of which nobody knows yet how much was luck.
+    One of each cell. They rank by the lower end of what is believed of them, one standard error
+    below the mean: what was confirmed comes before what may be as much luck.
     Raises: UsageError if there is none.
     """
-    ranked = sorted(queries.elites(archive, record.id), key=lambda elite: not elite.confirmed)
+    elites = queries.elites(archive, record.id)
+    ranked = sorted(elites, key=lambda e: ((e.error or 0.0) - (e.mean or e.fitness), e.step))
     if not ranked:
         raise UsageError(f"{record.name} has no elite yet: nothing can be verified")
     of_cells: dict[tuple[int, ...], str] = {}

@@ -65,7 +65,7 @@ class Worker:
 
     async def prepare(self) -> None:
         """Find out, before the first step of a run, how its task groups the instances."""
-        if not self.run.is_described:
+        if not self.run.is_described and self.run.state.told == 0:
             async with self.executor.slot(0) as slot:
                 self.run.describe(await slot.describe(STAGE, BLOCK))
 

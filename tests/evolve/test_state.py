@@ -216,7 +216,7 @@ def test_the_initial_program_that_sets_the_scale_is_believed_as_measured():
 def test_the_anchor_may_fail_on_a_fresh_block():
     state = told_all(initial(0, 1.0), child(1, 2.0), child(2, 3.0))
     after = tell(state, confirmation(3, (2, 1, 0), (3.0, 2.0, None), 3), None, 0).state
-    assert [elite.step for elite in after.grid.cells[0, 1]] == [2, 1]
+    assert 0 in {elite.step for elite in after.grid.elites()}  # all is measured by it
 
 
 def test_a_full_cell_keeps_its_best_confirmed_until_both_are_compared():
