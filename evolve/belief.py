@@ -148,7 +148,7 @@ class Calibration:
         gain, noise = belief.gain, belief.noise
         if not belief.chosen:
             return belief.base + gain, noise or 0.0
-        kept = self.intercept + self.slope * gain
+        kept = self._kept(gain)
         if noise is None:  # nobody knows what luck could have done
             return belief.base + kept, belief.doubt + self.slope * gain * gain
         noise = self.noise_of(noise)
@@ -158,6 +158,15 @@ class Calibration:
         # the line, the measurement itself is no worse than its noise.
         share = min(self.slope / 2.0 + self._leverage(gain), 1.0)
         return belief.base + kept, belief.doubt + share * noise
+
+    def _kept(self, gain: float) -> float:
+        """Give the part of a gain that is believed: never more than was measured.
+
+        A loss is believed whole: luck is in what was chosen for its score, and there it flatters.
+        """
+        if gain <= 0.0:
+            return gain
+        return min(self.intercept + self.slope * gain, gain)
 
     def _leverage(self, gain: float) -> float:
         """Say how little is known of the line at a gain, in variances of one pair."""
