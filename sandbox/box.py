@@ -250,7 +250,17 @@ class Sandbox:
         raise _KeepsDying(f"the warm process died {times} of {times} times with it: {died}")
 
     def _start(self) -> WarmProcess:
-        """Start a warm process and give it everything that is preloaded."""
+        """Start a warm process, again if it is killed as it starts. Raises: SandboxError."""
+        for restart in range(_RESTARTS + 1):
+            try:
+                return self._begin()
+            except WarmDied as error:
+                if restart == _RESTARTS:
+                    raise SandboxError(f"the warm process does not start: {error}") from error
+        raise AssertionError("unreachable")
+
+    def _begin(self) -> WarmProcess:
+        """Start a warm process and give it everything that is preloaded. Raises: WarmDied."""
         setting: dict[str, Any] = {
             "level": self.level,
             "preload": self._preload,
@@ -273,9 +283,6 @@ class Sandbox:
         try:
             for request in (setting, *({"inputs": inputs} for inputs in self._inputs)):
                 process.ask(wire.encode(request), _START_S)
-        except WarmDied as error:
-            self._abandon()
-            raise SandboxError(f"the warm process does not start: {error}") from error
         except BaseException:
             self._abandon()
             raise

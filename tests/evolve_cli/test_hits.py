@@ -159,9 +159,9 @@ def test_audits_that_find_another_quality_are_wrong_hits():
     assert trusted(steps) == {
         "hits": 7, "audited": 9, "wrong": 0, "upper_95": pytest.approx(1 - 0.05 ** (1 / 9))
     }  # fmt: skip
-    # One that ended by a clock has no quality to agree with.
+    # One that ended by a clock judges nothing.
     steps += [step("x", n=10, quality=other, audits=0), step("y", n=11, audits=0)]
-    assert (trusted(steps)["audited"], trusted(steps)["wrong"]) == (11, 2)
+    assert (trusted(steps)["audited"], trusted(steps)["wrong"]) == (10, 1)
     assert trusted([])["upper_95"] == 1.0
 
 

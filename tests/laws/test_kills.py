@@ -62,7 +62,9 @@ def test_killed_at_random_moments_and_resumed_ends_as_if_undisturbed(
         wait_for_told(run, moments.randrange(1, 5))
         seen.update(descendants(run.pid))
         kill_one(run.pid)
-        assert run.wait(timeout=60) == -signal.SIGKILL
+        if run.wait(timeout=60) == 0:  # it ended before
+            break
+        assert run.returncode == -signal.SIGKILL
     assert all_gone(seen) == []
     resumed = toy_run(place, "--steps", STEPS, "--resume")
     assert resumed.returncode == 0, resumed.stderr
@@ -80,7 +82,8 @@ def test_a_run_survives_the_loss_of_what_serves_it(
         family.update(descendants(run.pid))
         killed.append(kill_a(kind, run.pid, descendants))
     _, stderr = run.communicate(timeout=60)
-    assert None not in killed, f"no {kind} was seen: {killed}, {run.returncode}, {stderr[-300:]}"
+    # The last steps are told in one go where a slow one held them up: then the run has ended.
+    assert killed[0] is not None, f"no {kind} was seen: {run.returncode}, {stderr[-300:]}"
     assert run.returncode == 0, stderr
     assert outcome(tmp_path / "a.db") == undisturbed[0]
     assert all_gone(family) == []
