@@ -21,6 +21,9 @@ EVERY = 1 if os.environ.get("EVOLVE_SOAK") else 9
 GROUPS = 8
 KILLS = 5
 LOSSES = 3  # further apart than it takes to replace what was lost
+# Steps that a slow one held up are told in one go, so told lines alone keep no distance: a job that
+# is killed again in its second chance is judged, as the wall's page says.
+SETTLED_S = 1.0
 # A candidate of the toy task lives for milliseconds: so long one is waited for.
 SEEN_WITHIN_S = 5
 
@@ -71,8 +74,6 @@ def test_killed_at_random_moments_and_resumed_ends_as_if_undisturbed(
     assert outcome(place) == undisturbed[0]
 
 
-# Sometimes ends with other elites since there are confirm steps: a fault that is open.
-@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["grader", "warm", "candidate"])
 def test_a_run_survives_the_loss_of_what_serves_it(
     kind, undisturbed, start_toy_run, outcome, descendants, all_gone, tmp_path
@@ -83,6 +84,7 @@ def test_a_run_survives_the_loss_of_what_serves_it(
         wait_for_told(run, STEPS // (LOSSES + 1))
         family.update(descendants(run.pid))
         killed.append(kill_a(kind, run.pid, descendants))
+        time.sleep(SETTLED_S)
     _, stderr = run.communicate(timeout=60)
     # The last steps are told in one go where a slow one held them up: then the run has ended.
     assert killed[0] is not None, f"no {kind} was seen: {run.returncode}, {stderr[-300:]}"

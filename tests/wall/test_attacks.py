@@ -28,7 +28,9 @@ class Misdeed(NamedTuple):
 
 
 MISDEEDS = {
-    "loops": Misdeed("timeout", r"cpu_s: 1\.\d+ s used, bound 1 s", "def main(x):\n    while 1: 0"),
+    "loops": Misdeed(
+        "timeout", r"cpu_s: 1(\.\d+)? s used, bound 1 s", "def main(x):\n    while 1: 0"
+    ),
     "sleeps": Misdeed(
         "timeout",
         r"wall_s: 0\.5\d* s used, bound 0\.5 s",
