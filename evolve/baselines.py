@@ -28,6 +28,7 @@ from evolve.assess import TEST, TRAIN, VALID, all_of, assessing
 from evolve.build import num_cores
 from evolve.errors import EvolveError, TaskError
 from evolve.loader import TRIVIAL, Task, load_task
+from evolve.reproduced import reproduce
 from evolve.world import world
 from sandbox.levels import LEVELS, MIN_LEVEL
 
@@ -115,6 +116,7 @@ async def _measure(task: Task, workers: int, min_level: str, say: Say) -> dict[s
     async with assessing(task, workers=workers, min_level=min_level, test_is_open=True) as assessor:
         programs = await _table(task.programs(), assessor.program, say)
         controls = await _table(task.controls(), assessor.control, say)
+        printed = await reproduce(assessor, task)
     valid = {
         name: row[VALID]["score"]
         for name, row in programs.items()
@@ -129,6 +131,9 @@ async def _measure(task: Task, workers: int, min_level: str, say: Say) -> dict[s
         "controls": controls,
         "published": _summary(best, programs[best]),
         "random": _summary(TRIVIAL, programs[TRIVIAL]) if TRIVIAL in programs else None,
+        "published_protocol": {
+            found.name: float(found.rounded) if found.rounded else None for found in printed
+        },
     }
 
 

@@ -160,7 +160,8 @@ def _write(
     probes: list[dict[str, Any]],
 ) -> None:
     """Write all files of the package `name`."""
-    for copied, path in COPIED.items():
+    adapters = task.exported()
+    for copied, path in (adapters | COPIED).items():
         shutil.copyfile(path, folder / copied)
     harness = task.harness()
     if harness is not None:
@@ -170,7 +171,9 @@ def _write(
     for item, values in zip(chosen, programs, strict=True):
         text = _header(task, item, values) + item.source
         (folder / f"{item.module}.py").write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(_readme(name, task, programs), encoding="utf-8")
+    (folder / "README.md").write_text(
+        _readme(name, task, programs, sorted(adapters)), encoding="utf-8"
+    )
     provenance = {
         "made_by": MADE_BY,
         "versions": {"evolve": evolve.__version__, "numpy": np.__version__},
@@ -275,7 +278,9 @@ def _believed(values: Mapping[str, Any]) -> str:
     return f"believed {values['believed']:.6g} after {values['fresh']} fresh ones"
 
 
-def _readme(name: str, task: Task, programs: Sequence[Mapping[str, Any]]) -> str:
+def _readme(
+    name: str, task: Task, programs: Sequence[Mapping[str, Any]], adapters: Sequence[str]
+) -> str:
     rows = [
         f"| `{p['module']}` | {_short(p['fitness'])} | {_short(p['believed'])} | {p['fresh']} "
         f"| {_short((p['verify'] or {}).get('score'))} "
@@ -303,11 +308,20 @@ def _readme(name: str, task: Task, programs: Sequence[Mapping[str, Any]]) -> str
             f'function = catalogue()["{best}"].function      # {task.spec.entry}(...)',
             "```",
             "",
+            *_adapter_lines(adapters),
             f"`python test_exported.py` proves on stored probes that every program still decides as "
             f"it did; `{PROVENANCE}` says where each came from.",
             "",
         ]
     )
+
+
+def _adapter_lines(adapters: Sequence[str]) -> list[str]:
+    """Say which modules make a function what users' own tools take."""
+    if not adapters:
+        return []
+    named = ", ".join(f"`{name}`" for name in adapters)
+    return [f"For your own tools, each with an example at its top: {named}.", ""]
 
 
 def _short(value: float | None) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 from evolve import faults, hashing
 from evolve.errors import TaskError
 from evolve.executor import UNSOUND
+from evolve.folder import SPEC_FILE, TaskFolder
 from evolve.grading import Calls, TaskCode
 from evolve.hurdle import QUICK_STAGE, quick_names
 from evolve.probing import Prober
@@ -32,7 +33,9 @@ from evolve.task_box import TaskBox
 from sandbox import Limits, Outcome, Sandbox, SandboxError, wire
 from sandbox.linux import process
 
-PROBE, TRAIN, TEST = "probe", "train", "test"
+PROBE, TRAIN, TEST, PUBLISHED = "probe", "train", "test", "published"
+# The group of instances of PUBLISHED that one printed number is about.
+PROTOCOL = "protocol"
 # What a run asks for, and what `evolve check` and `evolve export` ask for besides.
 OPERATIONS = (
     "draft",
@@ -41,6 +44,7 @@ OPERATIONS = (
     "grade",
     "describe",
     "control",
+    "published",
     "compare",
     "audit",
     "samples",
@@ -138,16 +142,16 @@ class Grader:
         report: Progress,
     ) -> Grader:
         """Load the task and start the warm process. Raises: TaskError, SandboxError."""
-        path = Path(folder)
-        spec = read_spec(path / "task.toml")
-        code = TaskCode(path, spec, settings, digest, report)
-        harness = path / "harness.py"
-        if spec.stepwise and harness.is_file():
-            raise TaskError(f"{harness}: {HARNESS_AND_FEED}")
+        files = TaskFolder.of(Path(folder))
+        spec = read_spec(files.path / SPEC_FILE)
+        code = TaskCode(files, spec, settings, digest, report)
+        harness = files.harness()
+        if spec.stepwise and harness is not None:
+            raise TaskError(f"{folder}/harness.py: {HARNESS_AND_FEED}")
         box = TaskBox.open(
             spec,
             code,
-            harness.read_text(encoding="utf-8") if harness.is_file() else None,
+            harness,
             level=level,
             min_level=min_level,
             tried=tried,
@@ -234,6 +238,22 @@ class Grader:
         blocked = self._block(stage, block)
         outputs = self.code.control_outputs(source, blocked.instances)
         return self.code.quality(blocked.instances, self.code.grade_all(blocked.instances, outputs))
+
+    def published(self, source: str, protocol: str) -> dict[str, Any]:
+        """Recompute the number that a paper prints for a program: {"value", "reason"}."""
+        block = self._block(PUBLISHED, 0)
+        named = [each for each in block.instances if each.groups.get(PROTOCOL) == protocol]
+        if not named:
+            raise TaskError(f"{self.spec.name}/task.py: no instance has {PROTOCOL} = {protocol!r}")
+        outcomes = [self._box.run(source, instance) for instance in named]
+        for instance, outcome in zip(named, outcomes, strict=True):
+            if outcome.status != "ok":
+                return {"value": None, "reason": f"{instance.name}: {outcome.reason}"}
+        outputs = [hashing.widened(outcome.value) for outcome in outcomes]
+        grades = self.code.grade_all(named, outputs)
+        if isinstance(grades, Invalid):
+            return {"value": None, "reason": str(grades)}
+        return {"value": self.code.published(named, grades), "reason": None}
 
     def describe(self, stage: str, block: int) -> list[dict[str, Any]]:
         """Give names, subgroups and the plain shape of the public inputs of a block."""

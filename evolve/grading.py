@@ -6,7 +6,8 @@ import importlib.util
 import math
 import sys
 import traceback
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 
 from evolve import task as task_api
 from evolve.errors import TaskError
+from evolve.folder import TaskFolder
 from evolve.randomness import candidate_seed
 from evolve.spec import TaskSpec
 from evolve.task import Grade, Instance, Invalid
@@ -45,14 +47,15 @@ class TaskCode:
 
     def __init__(
         self,
-        folder: Path,
+        folder: TaskFolder,
         spec: TaskSpec,
         settings: Mapping[str, Any],
         digest: str,
         report: task_api.Progress,
     ) -> None:
         self.spec, self.digest, self._report = spec, digest, report
-        self._settings = SimpleNamespace(**settings)
+        self._shared_digest = folder.shared_digest()
+        self._settings = namespace(settings)
         self._module = _load_module(folder, ("instances", "grade", *("feed",) * spec.stepwise))
 
     def instances(self, split: str, block: int) -> tuple[Instance, ...]:
@@ -165,6 +168,17 @@ class TaskCode:
             },
         }
 
+    def published(self, instances: Sequence[Instance], grades: Sequence[Grade]) -> float:
+        """Give what a paper prints for grades of the instances of one protocol."""
+        published = getattr(self._module, "published", None)
+        if published is None:
+            raise TaskError(
+                f"{self.spec.name}/task.py: defines no function `published`, which gives the "
+                "numbers of task.toml's published_protocol"
+            )
+        with self._own_code("published()"):
+            return float(published(list(instances), list(grades)))
+
     def dims(self, instance: Instance) -> dict[str, int]:
         """Resolve the declared dimensions: `pool.y[0]` is axis 0 of public.pool.y."""
         found = {}
@@ -214,18 +228,16 @@ class TaskCode:
         return None
 
     def _own_code(self, what: str) -> _OwnCode:
-        return _OwnCode(self.spec.name, what, self.digest, self._report)
+        context = task_api.grading(self.digest, self._shared_digest, self._report)
+        return _OwnCode(self.spec.name, what, context)
 
 
 class _OwnCode:
     """Run the task author's code: its artefacts and progress belong to this task, and what it
     raises becomes a TaskError with the lines of it that matter."""
 
-    def __init__(
-        self, name: str, what: str, digest: str, report: Callable[[int, int, str], None]
-    ) -> None:
-        self.name, self.what = name, what
-        self._context = task_api.grading(digest, report)
+    def __init__(self, name: str, what: str, context: AbstractContextManager[None]) -> None:
+        self.name, self.what, self._context = name, what, context
 
     def __enter__(self) -> None:
         self._context.__enter__()
@@ -250,25 +262,47 @@ def _noted(feed: Items, calls: Calls) -> Items:
         calls.append((dict(item), answer))
 
 
-def _load_module(folder: Path, functions: Sequence[str]) -> ModuleType:
+def namespace(settings: Mapping[str, Any]) -> SimpleNamespace:
+    """Give settings as attributes: `data.path` is `settings.data.path`."""
+    found = SimpleNamespace()
+    for key, value in settings.items():
+        *outer, last = key.split(".")
+        place = found
+        for name in outer:
+            if not hasattr(place, name):
+                setattr(place, name, SimpleNamespace())
+            place = getattr(place, name)
+        setattr(place, last, value)
+    return found
+
+
+def _load_module(folder: TaskFolder, functions: Sequence[str]) -> ModuleType:
     """Import a task's folder as a package of its own, so that its files import each other.
 
-    functions: what `task.py` must define.
+    The folder that it extends is the subpackage `base`. functions: what `task.py` must define.
     """
-    package = f"evolve_task_{folder.name}"
-    sys.modules[package] = holder = ModuleType(package)
-    holder.__path__ = [str(folder)]
-    spec = importlib.util.spec_from_file_location(f"{package}.task", folder / "task.py")
+    package = f"evolve_task_{folder.path.name}"
+    _hold(package, folder.path)
+    path = folder.code()
+    if folder.base:
+        _hold(f"{package}.base", folder.base)
+        package += ".base" * (path.parent == folder.base)
+    spec = importlib.util.spec_from_file_location(f"{package}.task", path)
     if spec is None or spec.loader is None:
-        raise TaskError(f"{folder}/task.py: cannot be loaded")
+        raise TaskError(f"{path}: cannot be loaded")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         lines = "".join(traceback.format_exception(error)[-LOAD_FRAMES:]).strip()
-        raise TaskError(f"{folder}/task.py: cannot be imported:\n{lines}") from error
+        raise TaskError(f"{path}: cannot be imported:\n{lines}") from error
     for name in functions:
         if not callable(getattr(module, name, None)):
-            raise TaskError(f"{folder}/task.py: defines no function `{name}`")
+            raise TaskError(f"{path}: defines no function `{name}`")
     return module
+
+
+def _hold(package: str, folder: Path) -> None:
+    sys.modules[package] = holder = ModuleType(package)
+    holder.__path__ = [str(folder)]

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evolve.config import ModelSettings, SearchSettings, parse_settings
-from evolve.errors import TaskError
+from evolve.errors import TaskError, UsageError
+from evolve.folder import SPEC_FILE, TaskFolder, names_file, shipped_tasks, split_path
 from evolve.spec import TaskSpec, read_spec
 
-SPEC_FILE = "task.toml"
-CODE_FILE = "task.py"
 TRIVIAL = "trivial"
-# What does not decide a grade, and so does not enter the digest.
-LEFT_OUT_FOLDERS = {"programs", "controls", "tuned", "__pycache__"}
-LEFT_OUT_FILES = {"brief.md", "README.md", "baselines.json"}
 
 
 @dataclass(frozen=True)
@@ -42,9 +37,13 @@ class Task:
     def name(self) -> str:
         return self.spec.name
 
+    @property
+    def _files(self) -> TaskFolder:
+        return TaskFolder.of(self.folder)
+
     def programs(self) -> dict[str, str]:
         """Give the initial programs, {name: source}, `trivial` first."""
-        found = _sources(self.folder / "programs")
+        found = self._files.sources("programs")
         if not found:
             raise TaskError(f"{self.folder}/programs: no initial program (*.py) is there")
         return {
@@ -53,12 +52,15 @@ class Task:
 
     def controls(self) -> dict[str, str]:
         """Give the reference programs that are never initial, {name: source}."""
-        return _sources(self.folder / "controls")
+        return self._files.sources("controls")
 
     def harness(self) -> str | None:
         """Give the source of the driver that runs inside the wall, if the task has one."""
-        path = self.folder / "harness.py"
-        return path.read_text(encoding="utf-8") if path.is_file() else None
+        return self._files.harness()
+
+    def exported(self) -> dict[str, Path]:
+        """Give the modules that are exported beside what is discovered, {file name: path}."""
+        return self._files.exported()
 
     def baselines(self) -> dict[str, Any]:
         """Give what was measured of the baselines, {} if nothing was yet."""
@@ -81,16 +83,17 @@ def load_task(name: str | Path, pairs: Iterable[str] = ()) -> Task:
     """
     folder = find_task(name)
     spec = read_spec(folder / SPEC_FILE)
-    if not (folder / CODE_FILE).is_file():
-        raise TaskError(f"{folder}: has no {CODE_FILE}; it defines instances() and grade()")
+    files = TaskFolder.of(folder)
+    files.code()
     told = parse_settings(pairs, spec)
+    settings = {key: _located(key, value) for key, value in told.task.items()}
     brief = folder / "brief.md"
     return Task(
         folder=folder,
         spec=spec,
         brief=brief.read_text(encoding="utf-8") if brief.is_file() else spec.about,
-        settings=told.task,
-        digest=task_digest(folder, told.task),
+        settings=settings,
+        digest=files.digest(settings),
         search=told.search,
         model=told.model,
     )
@@ -114,40 +117,15 @@ def find_task(name: str | Path) -> Path:
     raise TaskError(f"{name}: no such folder")
 
 
-def shipped_tasks() -> dict[str, Path]:
-    """Give the tasks that come with evolve, {name: folder}."""
-    package = Path(__file__).resolve().parent
-    # A wheel carries them inside the package; a checkout has them beside it.
-    for home in (package / "_tasks", package.parent / "tasks"):
-        if home.is_dir():
-            return {path.parent.name: path.parent for path in sorted(home.glob(f"*/{SPEC_FILE}"))}
-    return {}
+def _located(key: str, value: Any) -> Any:
+    """Give a setting's value; the file that it names, if it names one, by its full path.
 
-
-def task_digest(folder: Path, settings: Mapping[str, Any]) -> str:
-    """Give the digest of all that decides a grade: task.toml, code, data, settings."""
-    state = hashlib.blake2b(digest_size=16)
-    for path in _deciding_files(folder):
-        name, content = path.relative_to(folder).as_posix().encode(), path.read_bytes()
-        state.update(b"%d:%s%d:" % (len(name), name, len(content)))
-        state.update(content)
-    state.update(json.dumps(dict(settings), sort_keys=True).encode())
-    return state.hexdigest()
-
-
-def _deciding_files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        hidden = any(part.startswith(".") for part in parts)
-        if path.is_file() and not hidden and not LEFT_OUT_FOLDERS.intersection(parts):
-            if len(parts) == 1 and parts[0] in LEFT_OUT_FILES:
-                continue
-            yield path
-
-
-def _sources(folder: Path) -> dict[str, str]:
-    return {
-        path.stem: path.read_text(encoding="utf-8")
-        for path in sorted(folder.glob("*.py"))
-        if not path.name.startswith("_")
-    }
+    So a run is resumed from any working folder. Raises: UsageError if there is no such file.
+    """
+    if not (names_file(key) and value):
+        return value
+    file, name = split_path(value)
+    path = Path(file).expanduser().resolve()
+    if not path.is_file():
+        raise UsageError(f"--set {key}={value}: there is no file {path}")
+    return f"{path}:{name}" if name else str(path)

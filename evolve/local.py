@@ -182,6 +182,10 @@ class LocalSlot:
         arguments = {"source": source, "stage": stage, "block": block}
         return dict(await self._retried("control", arguments))
 
+    async def published(self, source: str, protocol: str) -> dict[str, Any]:
+        """Recompute the number that a paper prints for a program under one protocol."""
+        return dict(await self._retried("published", {"source": source, "protocol": protocol}))
+
     async def compare(self, source: str, stage: str, block: int) -> dict[str, Any]:
         """Tell whether grading together and one by one agree on a program's outputs."""
         arguments = {"source": source, "stage": stage, "block": block}

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from evolve.errors import UsageError
-from evolve.loader import shipped_tasks
+from evolve.folder import shipped_tasks
 
 EXAMPLE = Path(__file__).resolve().parent / "example_task"
 EXAMPLE_NAME = "example"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from evolve.errors import TaskError
+from evolve.folder import read_laid
 from evolve.mistakes import mistakes
 
 FORM = r"^(exact|set|ranking|mask|table|trace|float:\d+|topk:\d+)$"
@@ -72,6 +72,8 @@ class Block(_Strict):
 class TaskSpec(_Strict):
     """The whole of task.toml.
 
+    extends: the task that this one is a variant of, a folder beside it or a shipped task: keys are laid
+        over those of its task.toml, files over its files. `task.py` may import from `.base`.
     entry: the function (or class) that a candidate defines. rng: it is also given `rng=`.
     stepwise: it is called once for each item that `feed` in task.py yields, and cannot know what
         is still to come; else it is called once.
@@ -84,11 +86,16 @@ class TaskSpec(_Strict):
     qd_offset: subtracted from a fitness in the QD score. delta_min: the smallest difference on
         `test` that counts. dims: names for axes of the inputs, `N = "pool.y[0]"` being axis 0 of
         public["pool"]["y"] and `k = "k"` a plain integer; all different on the first probe.
-    settings: the task's own options with their defaults, whose types they keep.
+    settings: the task's own options with their defaults, whose types they keep. "data.path" is
+        read as `settings.data.path`; what ends in `path` names a file (or `FILE:NAME`), whose content
+        enters the digest.
+    published_protocol: numbers that papers print, as printed: "PROGRAM PROTOCOL" = "4.375". They are
+        recomputed on the split `published`, see `evolve.task`.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     about: str
+    extends: str | None = None
     family: str = "own"
     entry: str
     rng: bool = False
@@ -104,6 +111,7 @@ class TaskSpec(_Strict):
     limits: Budget = Budget()
     measures: tuple[Measure, ...] = Field(min_length=2)
     settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    published_protocol: dict[str, str] = Field(default_factory=dict)
     dims: dict[str, str] = Field(default_factory=dict)
     block: tuple[Block, ...] = ()
 
@@ -129,12 +137,7 @@ class TaskSpec(_Strict):
 
 def read_spec(path: Path) -> TaskSpec:
     """Read and check a task.toml. Raises: TaskError naming every key that is wrong."""
-    try:
-        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TaskError(f"{path}: cannot be read ({error.strerror}); a task needs it") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TaskError(f"{path}: not TOML: {error}") from error
+    values = read_laid(path)
     try:
         return TaskSpec.model_validate(values)
     except ValidationError as error:

@@ -6,6 +6,7 @@ A task is a folder whose `task.py` defines two functions (and may define others)
     def grade(instance, output): ...                  # returns Grade, or raises Invalid
     def grade_many(instances, outputs): ...           # optional, equal to grade, one by one
     def feed(instance): ...                           # with `stepwise = true` in task.toml
+    def published(instances, grades): ...             # with `[published_protocol]` in task.toml
 
 `task.py` runs outside the wall, in the grader process only. A candidate sees `Instance.public`
 and nothing else of it.
@@ -23,6 +24,9 @@ output that is graded. A candidate may keep what it likes in global variables be
 
 An answer that breaks the rules is refused by raising Invalid. One call costs some 50 microseconds
 beside the candidate's own time, and the time that `feed` takes counts as the candidate's wall time.
+
+`published` gives the number that a paper prints, in its sign and unit, from the grades of the
+instances of `instances("published", settings)` whose `groups["protocol"]` is one protocol's name.
 """
 
 from __future__ import annotations
@@ -111,6 +115,9 @@ _progress: contextvars.ContextVar[Progress | None] = contextvars.ContextVar(
     "evolve_task_progress", default=None
 )
 _digest: contextvars.ContextVar[str] = contextvars.ContextVar("evolve_task_digest", default="")
+_shared_digest: contextvars.ContextVar[str] = contextvars.ContextVar(
+    "evolve_task_shared_digest", default=""
+)
 
 
 def progress(done: int, total: int, what: str) -> None:
@@ -121,18 +128,24 @@ def progress(done: int, total: int, what: str) -> None:
 
 
 def cached(
-    settings: Any, build: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]], *, name: str
+    settings: Any,
+    build: Callable[[], tuple[Mapping[str, Any], Mapping[str, Any]]],
+    *,
+    name: str,
+    shared: bool = False,
 ) -> Artefacts:
     """Build arrays once per (code of the task, settings, name) and keep them on disk.
 
     settings: what the artefacts depend on; anything that `json` can write, or the task's settings.
     build: gives (public, private), two dicts of arrays; called only when nothing is kept yet.
     name: of the artefact, such as "pool-train-0-3"; part of the key.
+    shared: keep it once for a task and all that extend it, whatever else their settings are. What
+        `build` does must then follow from the code of that task and from what is told in `settings`.
 
     The folder is `$XDG_CACHE_HOME/evolve` (`~/.cache/evolve`). A second builder waits for the
     first. What is kept can be deleted at any time.
     """
-    folder = cache_folder() / "artefacts" / _key(settings, name)
+    folder = cache_folder() / "artefacts" / _key(settings, name, shared)
     if not folder.is_dir():
         with _only_builder(folder):
             if not folder.is_dir():
@@ -147,19 +160,21 @@ def cache_folder() -> Path:
 
 
 @contextlib.contextmanager
-def grading(digest: str, report: Progress | None) -> Iterator[None]:
+def grading(digest: str, shared_digest: str, report: Progress | None) -> Iterator[None]:
     """Set what `cached` and `progress` belong to while a task's own code runs."""
-    tokens = _digest.set(digest), _progress.set(report)
+    tokens = _digest.set(digest), _shared_digest.set(shared_digest), _progress.set(report)
     try:
         yield
     finally:
         _digest.reset(tokens[0])
-        _progress.reset(tokens[1])
+        _shared_digest.reset(tokens[1])
+        _progress.reset(tokens[2])
 
 
-def _key(settings: Any, name: str) -> str:
+def _key(settings: Any, name: str, shared: bool) -> str:
     plain = settings if isinstance(settings, (dict, list, str, int, float)) else vars(settings)
-    text = json.dumps([_digest.get(), plain, name], sort_keys=True, default=str)
+    digest = (_shared_digest if shared else _digest).get()
+    text = json.dumps([digest, plain, name], sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 

@@ -24,6 +24,7 @@ from evolve.executor import UNSOUND, Probed, Progress
 from evolve.grid import Grid
 from evolve.loader import Task, load_task
 from evolve.local import LocalSlot
+from evolve.reproduced import reproduce
 from sandbox.levels import MIN_LEVEL
 
 __all__ = ["Finding", "Report", "Row", "check"]
@@ -100,6 +101,7 @@ class _Inspection:
             self.rows.sort(key=lambda row: -(row.fitness if row.fitness is not None else -math.inf))
             await self._controls(assessor)
             await self._grading(assessor, screened)
+            await self._published(assessor)
         self.findings += read_rows(self.task, self.rows)
 
     def _refused(self, about: str) -> bool:
@@ -187,6 +189,15 @@ class _Inspection:
             evaluation = await assessor.control(source, TRAIN)
             if evaluation.status is not Status.OK:
                 self.error(f"controls/{name}.py", f"is {evaluation.status}: {evaluation.reason}")
+
+    async def _published(self, assessor: Assessor) -> None:
+        for found in await reproduce(assessor, self.task):
+            if not found.agrees:
+                gives = found.reason if found.value is None else f"this gives {found.value:.6g}"
+                self.error(
+                    "task.toml: published_protocol",
+                    f"{found.name}: {found.printed} is printed, {gives}",
+                )
 
     async def _grading(self, assessor: Assessor, sources: Mapping[str, str]) -> None:
         """Ask about the graders themselves, with the outputs of the best valid program."""

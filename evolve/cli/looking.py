@@ -184,7 +184,8 @@ def _corrected(archive: Archive, record: RunRecord, workers: int | None) -> dict
 def _tasks() -> list[tuple[Path, Task | None]]:
     """Load every task at hand; one that is faulty is listed all the same."""
     from evolve.errors import TaskError
-    from evolve.loader import SPEC_FILE, load_task, shipped_tasks
+    from evolve.folder import SPEC_FILE, shipped_tasks
+    from evolve.loader import load_task
 
     here = {
         path.parent.resolve()

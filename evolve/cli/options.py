@@ -32,7 +32,7 @@ def complete_run(incomplete: str) -> list[str]:
 
 def complete_task(incomplete: str) -> list[str]:
     """Complete the name of a shipped task, or the path of one here."""
-    from evolve.loader import SPEC_FILE, shipped_tasks
+    from evolve.folder import SPEC_FILE, shipped_tasks
 
     here = [str(path.parent) for path in sorted(Path().glob(f"{incomplete}*/{SPEC_FILE}"))]
     return [name for name in shipped_tasks() if name.startswith(incomplete)] + here

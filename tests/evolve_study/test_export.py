@@ -1,6 +1,7 @@
 """What `export` writes works without evolve, and proves itself."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from archive import queries
 from archive.store import Archive
+from evolve import RunLimits, load_task, open_run, search
 from evolve.errors import UsageError
 from evolve.export import export
 from evolve.exported.trees import read_tree, write_tree
@@ -111,3 +113,26 @@ def test_trees_come_back_as_they_were_written(tmp_path):
     assert back["pool"]["a"] is back["pool"]["again"], "equal arrays are stored once"
     assert back["pool"]["a"].dtype == np.float32
     assert not back["pool"]["a"].flags.writeable
+
+
+def test_a_tasks_adapters_are_exported_beside_the_programs(searched, tmp_path):
+    folder = tmp_path / "toy"
+    shutil.copytree(searched.folder, folder)
+    (folder / "exported").mkdir()
+    (folder / "exported" / "doubled.py").write_text(
+        '"""Makes a function give twice as much."""\n\n\n'
+        "def doubled(function):\n    return lambda *given: 2 * function(*given)\n"
+    )
+    with Archive.open(tmp_path / "own.db") as archive:
+        run = open_run(load_task(folder), archive=archive, limits=RunLimits(steps=3))
+        assert search(run, workers=1) == "steps"
+    (module,) = exported(tmp_path / "own.db", tmp_path / "found", top=1)
+    told = isolated(
+        "from found.doubled import doubled; import found; "
+        f"function = found.catalogue()[{module!r}].function; "
+        "import numpy as np; given = np.ones((6, 5)), 2; seeded = np.random.default_rng; "
+        "print((doubled(function)(*given, seeded(0)) == 2 * function(*given, seeded(0))).all())",
+        tmp_path,
+    )
+    assert told == "True\n"
+    assert "`doubled.py`" in (tmp_path / "found" / "README.md").read_text()
