@@ -50,6 +50,10 @@ benchmarks: install
 	$(BIN)/python benchmarks/operators_bench.py
 	$(BIN)/python benchmarks/tables_bench.py
 	$(BIN)/python benchmarks/workers_bench.py
+	$(BIN)/python benchmarks/noise_bench.py
+	$(BIN)/python benchmarks/novelty_bench.py
+	$(BIN)/python benchmarks/hashing_bench.py
+	$(BIN)/python benchmarks/hurdle_bench.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Executable, func, select, true
+from sqlalchemy import Column, ColumnElement, Executable, case, func, select, true
 
 from archive import rows, schema
 from archive.errors import Misnamed
@@ -149,9 +149,12 @@ def elites(archive: Archive, run: int) -> list[EliteRow]:
 
 
 def best_fitness(archive: Archive) -> dict[int, float]:
-    """Give what is believed of the fitness of every run's best elite, for runs that have one."""
+    """Give what is believed of the best elite of every run that has one: of the best that was
+    confirmed, of all where none was."""
     table = schema.elites.c
-    question = select(table.run, func.max(table.mean)).group_by(table.run)
+    confirmed = func.max(case((table.confirmed, table.mean)))
+    best = func.coalesce(confirmed, func.max(table.mean))
+    question = select(table.run, best).group_by(table.run)
     return dict(_all(archive, question))
 
 

@@ -171,6 +171,8 @@ def parse_settings(pairs: Iterable[str], spec: TaskSpec) -> Settings:
     task: dict[str, Any] = dict(spec.settings)
     for pair in pairs:
         key, equals, value = pair.partition("=")
+        if pair == "?":
+            raise UsageError(f"--set KEY=VALUE: {_known(spec)}")
         if not equals:
             raise UsageError(f"--set {pair}: write it as key=value")
         section, _, name = key.partition(".")

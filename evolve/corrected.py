@@ -12,6 +12,7 @@ for Quality-Diversity in uncertain domains", arXiv 2302.00463 (the corrected arc
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from archive.records import Evaluation, RunRecord
 from archive.store import Archive
 from archive.views import ShownElite
 from evolve.assess import VALID, Assessor, all_of, assessing
+from evolve.believed import folded
 from evolve.documents import shown_grid
 from evolve.errors import UsageError
 from evolve.executor import Progress
@@ -59,7 +61,10 @@ def corrected(
 
     block: its number. instances: of the block. elites: that were evaluated. failed: of these, not
     ok there. kept_cell: of these, in the cell that shows them. archive, corrected: the statistics
-    of both grids, see `GridStats`; best and mean are of fitness, None in an empty grid. programs:
+    of both grids, see `GridStats`; best and mean are of fitness, None in an empty grid. Where two
+    elites meet in one cell the grids hold different ones, so `same` gives the mean fitness of those
+    that did not fail, {"archive", "fresh"}. anchor: the best initial program, by which all is
+    measured, on the same block, {"program", "fitness", "fresh"}: how easy the block is. programs:
     the elites, the best shown ones first; fresh and fresh_cell are None for what failed.
 
     Raises: UsageError if the task has changed or the run has no elite; RunBusy while it runs;
@@ -71,10 +76,10 @@ def corrected(
         raise UsageError(f"{record.name} has no elite yet: there is nothing to measure")
     block = next_fresh_block(archive, record)
     with archive.write(record) as journal:
-        measured = asyncio.run(
+        measured, anchor = asyncio.run(
             _measured(archive, journal, task, grid, block, workers, report, watch)
         )
-    return {"block": block, **compared(grid, measured, task.spec.qd_offset)}
+    return {"block": block, "anchor": anchor, **compared(grid, measured, task.spec.qd_offset)}
 
 
 def next_fresh_block(archive: Archive, record: RunRecord) -> int:
@@ -99,6 +104,7 @@ def compared(grid: Grid, measured: Sequence[Measured], qd_offset: float) -> Docu
         "kept_cell": sum(row["fresh_cell"] == row["cell"] for row in rows),
         "archive": _statistics(grid, qd_offset),
         "corrected": _statistics(anew, qd_offset),
+        "same": _same(rows),
         "programs": sorted(rows, key=lambda row: -row["fitness"]),
     }
 
@@ -112,8 +118,8 @@ async def _measured(
     workers: int,
     report: Progress | None,
     watch: Watch,
-) -> list[Measured]:
-    """Evaluate the elites that a grid shows on one block of `valid`."""
+) -> tuple[list[Measured], Document | None]:
+    """Evaluate the elites that a grid shows, and the anchor, on one block of `valid`."""
     shown = {each.elite.step: each for each in views.shown_elites(archive, journal.run.id)}
     nodes = queries.program_nodes(archive, journal.run.id)
     done = 0
@@ -133,7 +139,24 @@ async def _measured(
         journal=journal,
         report=report,
     ) as assessor:
-        return await all_of(one(assessor, cell, shown[e.step]) for cell, e in grid.shown())
+        found = await all_of(one(assessor, cell, shown[e.step]) for cell, e in grid.shown())
+        return found, await _anchor(assessor, archive, journal.run, block)
+
+
+async def _anchor(
+    assessor: Assessor, archive: Archive, record: RunRecord, block: int
+) -> Document | None:
+    """Evaluate the best initial program on a block; None if a run has none that is valid."""
+    state = folded(archive, record)
+    told = None if state.anchor is None else state.step(state.anchor)
+    if told is None or told.evaluation is None or told.step.source is None:
+        return None
+    evaluation = await assessor.program(told.step.source, VALID, block)
+    return {
+        "program": told.step.program,
+        "fitness": told.evaluation.fitness,
+        "fresh": evaluation.fitness,
+    }
 
 
 def _sized(shown: ShownElite, nodes: int) -> Elite:
@@ -161,6 +184,16 @@ def _row(measured: Measured, cell: Cell | None) -> Document:
         "fresh_cell": None if cell is None else list(cell),
         "fresh": evaluation.fitness,
         "standard_error": evaluation.se,
+    }
+
+
+def _same(rows: Sequence[Document]) -> Document:
+    """Give the mean fitness of the elites that did not fail: as shown, and as measured anew."""
+    sound = [row for row in rows if row["fresh"] is not None]
+    values = {"archive": "fitness", "fresh": "fresh"}
+    return {
+        name: math.fsum(row[key] for row in sound) / len(sound) if sound else None
+        for name, key in values.items()
     }
 
 

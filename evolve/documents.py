@@ -109,7 +109,7 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
         "operators": _operators(archive, run, calls),
         "models": spending.by_model(calls, run),
         "arms": spending.arms(archive, run, calls),
-        "best_fitness": stats.obj_max,
+        "best_fitness": queries.best_fitness(archive).get(run.id),
         "best": best_document(archive, run),
         "challenger": challenger_document(archive, run),
         "confirmations": confirmations_document(archive, run, counts.by_kind.get(Kind.CONFIRM, 0)),

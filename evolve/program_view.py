@@ -53,7 +53,7 @@ def program_view(program: Document) -> RenderableType:
     if len(program["ancestry"]) > 1:
         parts += [
             Text(),
-            Text("How it came to be (scores as measured)", style="bold"),
+            Text("How it came to be", style="bold"),
             lineage_view(program["ancestry"]),
         ]
     if program["feedback"]:
@@ -78,6 +78,7 @@ def lineage_view(line: Sequence[Document]) -> RenderableType:
         if entry["name"]:
             text.append(f"  {entry['name']}")
         rows.append(text)
+    rows.append(Text("scores as measured; `evolve show` tells what is believed", style="dim"))
     return Group(*rows)
 
 

@@ -122,9 +122,7 @@ def _hashing_facts(hashing: Document) -> Iterator[tuple[str, RenderableType]]:
         saved = [f"{hashing['gradings_saved']} gradings", *_saved_seconds(hashing)]
         yield "saved", f"{', '.join(saved)}: {', '.join(known)}"
     if hashing["seconds_spent_probing"] is not None:
-        net = hashing["seconds_net"]
-        less = "" if net is None else f"; saved less that: {net:.1f}s"
-        yield "probing", f"took {hashing['seconds_spent_probing']:.1f}s{less}"
+        yield "probing", f"took {hashing['seconds_spent_probing']:.1f}s{_net(hashing)}"
     if hashing["determinism"]:
         words = (f"{n} {REPEAT_WORDS[name]}" for name, n in hashing["determinism"].items() if n)
         yield "determinism", ", ".join(words) or "unknown: no probe ended in time"
@@ -160,7 +158,7 @@ def _hurdle_facts(hurdle: Document | None) -> Iterator[tuple[str, RenderableType
     if hurdle is None:
         return
     if hurdle["quick"] == 0:
-        yield "hurdle", f"none: {hurdle['whole']} instances are too few for a quick stage"
+        yield "hurdle", Text(too_few(hurdle["whole"]), style="yellow")
         return
     said = f"{hurdle['stopped']} stopped"
     if hurdle["interval"]:
@@ -170,6 +168,20 @@ def _hurdle_facts(hurdle: Document | None) -> Iterator[tuple[str, RenderableType
     if hurdle["off"]:
         said += "; this was too often, so nothing more is stopped"
     yield "hurdle", said
+
+
+def too_few(instances: int) -> str:
+    """Say why a run that was told to have a hurdle has none."""
+    return f"none: {instances} instances are too few for a quick stage"
+
+
+def _net(hashing: Document) -> str:
+    """Say what probing and recognising gave together, in seconds."""
+    net = hashing["seconds_net"]
+    if net is None:
+        return ""
+    saved = f"; what was recognised saved {hashing['seconds_saved']:.1f}s"
+    return f"{saved}: {abs(net):.1f}s {'gained' if net >= 0 else 'lost'}"
 
 
 def _saved_seconds(hashing: Document) -> Iterator[str]:

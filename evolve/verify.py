@@ -203,7 +203,7 @@ async def _evaluate(
         nonlocal done
         evaluation = await assessor.program(source, stage, number)
         done += 1
-        watch(done, 2 * len(sources), name)
+        watch(done, 2 * len(sources), f"{name} on {stage}")
         return evaluation
 
     async def each(stage: str, number: int) -> dict[str, Evaluation]:

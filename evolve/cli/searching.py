@@ -28,6 +28,8 @@ from evolve.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from archive.records import RunRecord
+    from archive.store import Archive
     from evolve.messages import Model
     from evolve.run import Run
 
@@ -118,6 +120,15 @@ def run(
     \b
     evolve run data_selection --model anthropic/claude-sonnet-5 --usd 5
     evolve run data_selection --model openai/qwen3@http://127.0.0.1:11434/v1
+
+    Keys of --set, beside those of the task's own (`evolve run TASK --set ?` lists them with defaults):
+
+    \b
+    search.  order lookahead parents depth share_grades confirm hurdle
+             embedder similarity judge credit
+    model.   concurrency timeout_s retries patience_s max_tokens temperature
+             thinking prompt_tokens requests_per_minute tokens_per_minute
+             price api stream
     """
     from archive.store import Archive
     from evolve.build import open_run
@@ -195,7 +206,7 @@ def resume(
             f"--replay does the steps that were told again: leave out --{', --'.join(told)}"
         )
     with open_archive(archive) as opened:
-        record = opened.run(run)
+        record = opened.run(run) if run else _latest_search(opened)
         task = task_of(record)
         lowest = wall_level(min_level or record.settings["min_level"], task.spec.device)
         if steps is not None and steps < record.told:
@@ -212,6 +223,14 @@ def resume(
         limits = RunLimits(**{**record.limits, **told}) if told else None
         resumed = resume_run(record, archive=opened, limits=limits)
         _work(resumed, models, workers, lowest, archive, as_json)
+
+
+def _latest_search(archive: Archive) -> RunRecord:
+    """Give the latest run that is no replay of another; the latest of all if there is none."""
+    from evolve.recording import REPLAY_OF
+
+    searches = [record for record in archive.runs() if REPLAY_OF not in record.settings]
+    return searches[-1] if searches else archive.run()
 
 
 def _work(
@@ -308,6 +327,18 @@ def _farewell(run: Run, reason: str, where: str) -> list[str]:
     if run.refused:
         ended = f"ended within its bound: {run.refused}"
     return [
+        *_without_hurdle(run),
         f"{name}: {ended}",
         *(f"  evolve {command + where:{width + len(where)}}   {about}" for command, about in hints),
     ]
+
+
+def _without_hurdle(run: Run) -> list[str]:
+    """Say that a hurdle was asked for which this task cannot have."""
+    from evolve.hurdle_document import hurdle_document
+    from evolve.status_view import too_few
+
+    hurdle = hurdle_document(run.archive, run.record)
+    if hurdle is None or hurdle["quick"] != 0:
+        return []
+    return [f"search.hurdle: {too_few(hurdle['whole'])}"]

@@ -186,7 +186,8 @@ def _show_verified(result: dict[str, Any]) -> None:
     if result["looks_of_all_runs"] > result["looks"]:
         looks += f", {result['looks_of_all_runs']} of all runs"
     console.print(
-        "Differences are to the published baseline, paired; p is corrected (Holm) for "
+        "Programs are the best elites of different cells, by the lower end of what is believed of "
+        "them. Differences are to the published baseline, paired; p is corrected (Holm) for "
         f"{result['examined']} programs looked at; optimism is valid less test. {looks}.",
         style="dim",
     )

@@ -12,6 +12,7 @@ import pytest
 import evolve as package
 from archive.store import Archive
 from evolve.cli.options import MODEL_OPERATORS, OFFLINE_OPERATORS, complete_operators
+from evolve.config import ModelSettings, SearchSettings
 from evolve.operators import ASKING, OFFLINE
 
 TOY = Path(__file__).resolve().parents[1] / "tasks/toy"
@@ -119,6 +120,7 @@ def test_every_view_prints_something_that_fits_80_columns(looking):
         (["run", TOY, "--set", "itmes=9"], "items (default 48)"),
         (["run", TOY, "--set", "itmes=9"], "did you mean items?"),
         (["run", TOY, "--set", "items=many"], "must be a whole number"),
+        (["run", TOY, "--set", "?"], "items (default 48)"),
         (["run", TOY, "--operators", "perturbe"], "perturb"),
         (["run", TOY, "--from", "nowhere.py"], "nowhere.py"),
         (["run", TOY, "--from", "toy-7"], "did you mean toy-1?"),
@@ -178,6 +180,11 @@ def test_help_of_run_names_the_operators_that_there_are(looking):
     said = " ".join(looking("run", "--help").stdout.split())
     assert ", ".join(OFFLINE) in said
     assert ", ".join(ASKING) in said
+
+
+def test_help_of_run_names_every_setting(looking):
+    words = looking("run", "--help").stdout.replace("│", " ").split()
+    assert set(SearchSettings.model_fields) | set(ModelSettings.model_fields) <= set(words)
 
 
 def test_names_of_operators_are_completed_behind_each_comma():
@@ -266,6 +273,13 @@ def _copy(name):
     with sqlite3.connect(Path.cwd() / "evolve.db") as source, sqlite3.connect(copy) as target:
         source.backup(target)
     return copy
+
+
+def test_the_run_that_is_resumed_unless_named_is_a_search(evolve):
+    evolve("run", TOY, "--steps", 5, "--set", "grade_ms=0")
+    evolve("resume", "--replay")
+    assert evolve.json("runs")[0]["name"] == "toy-1-replay"
+    assert "toy-1: finished" in evolve("resume", "--steps", 6).stdout
 
 
 def test_fewer_steps_than_are_told_are_refused(looking):

@@ -39,10 +39,13 @@ def test_shown_elites_are_measured_on_a_block_that_no_step_used_and_placed_anew(
         assert fresh["elites"] == status["num_elites"] == len(fresh["programs"])
         assert fresh["corrected"]["num_elites"] <= fresh["elites"] - fresh["failed"]
         assert fresh["corrected"]["best"] == max(row["fresh"] for row in fresh["programs"])
-        assert count(archive) == before + fresh["elites"]
+        initial = fresh["anchor"]["program"] not in {row["program"] for row in fresh["programs"]}
+        assert count(archive) == before + fresh["elites"] + initial
+        shown = {name: mean_of(fresh["programs"], name) for name in ("fitness", "fresh")}
+        assert fresh["same"] == {"archive": shown["fitness"], "fresh": shown["fresh"]}
         # Asking again costs nothing, nothing was told, and the test stays hidden.
         assert finished.json("status", "--fresh", "--workers", 1) == status
-        assert count(archive) == before + fresh["elites"]
+        assert count(archive) == before + fresh["elites"] + initial
         assert archive.run("toy-1").told == record.told
         assert queries.looks(archive, record.id) == []
         assert "test" not in stages(archive)
@@ -53,6 +56,7 @@ def test_corrected_statistics_stand_beside_those_of_the_archive(finished):
     lines = said.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert "of valid" in said.stdout
+    assert "best initial program" in said.stdout
     assert "elites kept their cell on 8 fresh instances" in " ".join(said.stdout.split())
     assert said.stderr.splitlines()[0].startswith("1/")
 
@@ -97,8 +101,13 @@ def test_two_that_meet_in_one_cell_leave_the_better_and_what_fails_holds_none():
         "num_elites": 1, "coverage": 0.25, "qd_score": 3.0, "norm_qd_score": 0.75,
         "best": 4.0, "mean": 4.0,
     }  # fmt: skip
+    assert found["same"] == {"archive": 7.0, "fresh": 3.5}
     assert [row["program"] for row in found["programs"]] == ["p0", "p2", "p1"]
     assert found["programs"][1]["fresh_cell"] is None
+
+
+def mean_of(rows, name):
+    return pytest.approx(sum(row[name] for row in rows) / len(rows))
 
 
 def elite(step, fitness, nodes=10):

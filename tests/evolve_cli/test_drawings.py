@@ -116,6 +116,7 @@ def test_a_lineage_shows_gain_and_changed_lines_of_each_step():
         "│   with step 7",
         "│   weigh the first� feature",
         "└ bbbbbbbb  0.7500  step 9",
+        "scores as measured; `evolve show` tells what is believed",
     ]
 
 
