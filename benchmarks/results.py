@@ -11,9 +11,11 @@ Arms, all with the same number of gradings for the same rng_seed:
 - random: `perturb` and `insert` with uniform parents from the initial programs, N evaluations.
 - trivial: the default search from the random-choice program alone, N evaluations.
 
-The best elite of each run by fitness on `train` is looked at once on `test` (`evolve verify`).
+The best elite of each run, by the lower end of what is believed of it, is looked at once on `test`
+(`evolve verify`): those of the arm `tuned` first, since the others are compared with its best too.
 Everything is kept in the archive: what is finished is not run again, what was cut off is resumed,
-and a report of the part that is there can be written at any time (`--only-report`).
+and a report of the part that is there can be written at any time (`--only-report`). Each task has a
+section of its own on the page.
 """
 
 from __future__ import annotations
@@ -44,10 +46,11 @@ from evolve.world import world
 
 ROOT = Path(__file__).resolve().parent.parent
 FINISHED = ("steps", "evaluations")
+TUNED = "tuned"
 # An arm that finds nothing new would search for ever: this many times `--steps` ends it too.
 MAX_STEPS_RATIO = 4
 STEPS_PER_LINE = 50
-BEGIN, END = "<!-- results: written by benchmarks/results.py -->", "<!-- end of results -->"
+BEGIN, END = "<!-- results of {}: written by benchmarks/results.py -->", "<!-- end of {} -->"
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ ARMS = {
     for arm in (
         Arm("published", "search from the published programs", lambda task, _: task.programs()),
         Arm(
-            "tuned",
+            TUNED,
             "best published program, `tune` alone",
             lambda task, published: {published: task.programs()[published]},
             operators=("tune",),
@@ -94,11 +97,12 @@ class Result:
     arm: str
     rng_seed: int
     program: str
-    train: float
+    believed: float
     score: float
     difference: float
     standard_error: float
     beats_published: bool
+    beats_tuned: bool | None
     evaluations: int
     gradings: int
     steps: int
@@ -138,7 +142,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def run_all(archive: Archive, task: Task, options: argparse.Namespace) -> bool:
-    """Run and verify what is missing; give False if somebody stopped it."""
+    """Run what is missing, then verify it; give False if somebody stopped it."""
     baselines, missing = current_baselines(task)
     if missing:
         say(f"{missing}; measuring them first")
@@ -148,6 +152,11 @@ def run_all(archive: Archive, task: Task, options: argparse.Namespace) -> bool:
         for rng_seed in options.seeds:
             if not run_one(archive, task, arm, rng_seed, published, options):
                 return False
+    for arm in sorted(options.arms, key=lambda arm: arm.name != TUNED):
+        for rng_seed in options.seeds:
+            verify_one(archive, task, arm, rng_seed, options.workers)
+        if arm.name == TUNED:
+            keep_searched(archive, task, results_of(archive, task, options.seeds), options.seeds)
     return True
 
 
@@ -159,7 +168,7 @@ def run_one(
     published: str,
     options: argparse.Namespace,
 ) -> bool:
-    """Bring one run to its end and verify it once; give False if it was interrupted."""
+    """Bring one run to its end; give False if it was interrupted."""
     limits = limits_of(archive, task, arm, rng_seed, options.steps)
     if limits is None:
         say(
@@ -173,13 +182,17 @@ def run_one(
             run, workers=options.workers, watch=_watch(run), report=_report, signals=True
         )
         say(f"{run.record.name}: ended by {reason}")
-        if reason not in FINISHED:
-            return False
-        record = archive.run(run.record.name)
-    if not _verified(archive, record):
-        verify(archive, record, top=1, workers=options.workers, report=_report)
-        say(f"{record.name}: verified")
+        return reason in FINISHED
     return True
+
+
+def verify_one(archive: Archive, task: Task, arm: Arm, rng_seed: int, workers: int) -> None:
+    """Look at a finished run's best program on the test, once."""
+    record = find_run(archive, task, arm.name, rng_seed)
+    if record is None or record.stop_reason not in FINISHED or _verified(archive, record):
+        return
+    verify(archive, record, top=1, workers=workers, report=_report)
+    say(f"{record.name}: verified")
 
 
 def limits_of(
@@ -207,15 +220,10 @@ def run_name(task: Task, arm: str, rng_seed: int) -> str:
 
 def report(archive: Archive, task: Task, options: argparse.Namespace) -> None:
     """Write the tables of what is there, and name what is missing."""
-    results = [
-        result
-        for arm in ARMS.values()
-        for rng_seed in options.seeds
-        if (result := read_result(archive, task, arm.name, rng_seed)) is not None
-    ]
+    by_arm = results_of(archive, task, options.seeds)
+    results = [result for found in by_arm.values() for result in found]
     if not results:
         raise EvolveError(f"{archive.where}: no finished run of {task.name} as it is now")
-    by_arm = {arm: [r for r in results if r.arm == arm] for arm in ARMS}
     keep_searched(archive, task, by_arm, options.seeds)
     text = "\n".join(
         [
@@ -230,6 +238,14 @@ def report(archive: Archive, task: Task, options: argparse.Namespace) -> None:
     say(f"written to {options.to}")
 
 
+def results_of(archive: Archive, task: Task, rng_seeds: list[int]) -> dict[str, list[Result]]:
+    """Give what is finished and verified, by arm."""
+    found = {
+        arm: [read_result(archive, task, arm, rng_seed) for rng_seed in rng_seeds] for arm in ARMS
+    }
+    return {arm: [result for result in results if result] for arm, results in found.items()}
+
+
 def read_result(archive: Archive, task: Task, arm: str, rng_seed: int) -> Result | None:
     record = find_run(archive, task, arm, rng_seed)
     if record is None or record.stop_reason not in FINISHED:
@@ -240,16 +256,16 @@ def read_result(archive: Archive, task: Task, arm: str, rng_seed: int) -> Result
     row = looks[-1].result["programs"][0]
     if row["score"] is None:
         raise EvolveError(f"{record.name}: its best program fails on test: {row['reason']}")
-    best = queries.best_fitness(archive)[record.id]
     return Result(
         arm=arm,
         rng_seed=rng_seed,
         program=row["program"],
-        train=best,
+        believed=queries.best_fitness(archive)[record.id],
         score=row["score"],
         difference=row["difference"],
         standard_error=row["standard_error"],
         beats_published=row["beats_published"],
+        beats_tuned=row["beats_tuned"],
         evaluations=queries.counts(archive, record.id).digests,
         gradings=record.gradings,
         steps=record.told,
@@ -298,24 +314,26 @@ def command(task: Task, options: argparse.Namespace) -> str:
 
 def summary_table(by_arm: Mapping[str, list[Result]]) -> list[str]:
     """Give one line per arm: means over rng_seeds with standard errors over rng_seeds."""
-    tuned = {result.rng_seed: result.score for result in by_arm["tuned"]}
+    tuned = {result.rng_seed: result.score for result in by_arm[TUNED]}
     lines = [
-        "| arm | rng_seeds | test score | to best published (SE) | positive "
-        "| to tuned, same rng_seed (SE) | positive | evaluations |",
-        "|---|---|---|---|---|---|---|---|",
+        "| arm | rng_seeds | test score | to best published (SE) | positive | beats it "
+        "| to tuned, same rng_seed (SE) | positive | beats the best tuned | evaluations |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for arm, results in by_arm.items():
         if not results:
-            lines.append(f"| {ARMS[arm].about} | 0 | not run | | | | | |")
+            lines.append(f"| {ARMS[arm].about} | 0 | not run | | | | | | | |")
             continue
         paired = [r.score - tuned[r.rng_seed] for r in results if r.rng_seed in tuned]
-        to_tuned = [] if arm == "tuned" else paired
+        to_tuned = [] if arm == TUNED else paired
         cells = [
             ARMS[arm].about,
             str(len(results)),
             f"{statistics.fmean(r.score for r in results):.4f}",
             *_mean_cells([r.difference for r in results]),
+            _count_cell([r.beats_published for r in results]),
             *_mean_cells(to_tuned),
+            "" if arm == TUNED else _count_cell([r.beats_tuned for r in results]),
             f"{statistics.fmean(r.evaluations for r in results):.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -324,7 +342,7 @@ def summary_table(by_arm: Mapping[str, list[Result]]) -> list[str]:
 
 def run_table(results: list[Result]) -> list[str]:
     lines = [
-        "| arm | rng_seed | best on train | test | to best published (SE over instances) "
+        "| arm | rng_seed | believed | test | to best published (SE over instances) "
         "| beats it | evaluations | gradings made | steps | minutes | program |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -332,7 +350,7 @@ def run_table(results: list[Result]) -> list[str]:
         cells = [
             r.arm,
             str(r.rng_seed),
-            f"{r.train:.4f}",
+            f"{r.believed:.4f}",
             f"{r.score:.4f}",
             f"{r.difference:+.4f} ({r.standard_error:.4f})",
             "yes" if r.beats_published else "no",
@@ -351,7 +369,7 @@ def keep_searched(
 ) -> None:
     """Write what searches told of the task into its baselines.json, once an arm is complete.
 
-    The tuned program is the one of all rng_seeds that is best on `train`: a stricter bar than any
+    The tuned program is the one of all rng_seeds that is believed best: a stricter bar than any
     one of them, chosen without a look at the test. All of them are kept in the folder `tuned`. Its
     `gradings` are those of all these searches, since all of them were paid for it; those of random
     search, whose score is a mean over rng_seeds, are a mean too.
@@ -359,9 +377,9 @@ def keep_searched(
     values, stale = current_baselines(task)
     if stale:
         return
-    tuned, random = by_arm["tuned"], by_arm["random"]
+    tuned, random, evolved = (by_arm[arm] for arm in (TUNED, "random", "published"))
     if len(tuned) == len(rng_seeds):
-        best = max(tuned, key=lambda result: result.train)
+        best = max(tuned, key=lambda result: result.believed)
         for result in tuned:
             path = task.folder / _tuned_file(result.rng_seed)
             path.parent.mkdir(exist_ok=True)
@@ -380,18 +398,31 @@ def keep_searched(
             "gradings": round(statistics.fmean(result.evaluations for result in random)),
             **_over_seeds(random),
         }
+    if len(evolved) == len(rng_seeds):
+        values["evolved"] = {
+            "score": statistics.fmean(result.score for result in evolved),
+            "beats_published": sum(result.beats_published for result in evolved),
+            "gradings": round(statistics.fmean(result.evaluations for result in evolved)),
+            **_over_seeds(evolved),
+        }
     write_baselines(task, values)
 
 
 def write_between(path: Path, task: Task, text: str) -> None:
-    """Replace what stands between the marks; what people wrote around them stays."""
-    old = path.read_text(encoding="utf-8") if path.is_file() else f"# Results\n\n{BEGIN}\n{END}\n"
-    before, found, rest = old.partition(BEGIN)
-    _, closed, after = rest.partition(END)
-    if not found or not closed:
-        raise EvolveError(f"{path}: has no lines `{BEGIN}` and `{END}` to write between")
+    """Replace what stands between the task's marks; what people wrote around them stays.
+
+    A task without a section gets one at the end of the page.
+    """
+    begin, end = (mark.format(task.name) for mark in (BEGIN, END))
+    old = path.read_text(encoding="utf-8") if path.is_file() else "# Results\n"
+    if begin not in old:
+        old = f"{old.rstrip()}\n\n## {task.name}\n\n{begin}\n{end}\n"
+    before, _, rest = old.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not closed:
+        raise EvolveError(f"{path}: has `{begin}` without `{end}`")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 
 
 def say(line: str) -> None:
@@ -451,6 +482,11 @@ def _mean_cells(values: list[float]) -> tuple[str, str]:
     if len(values) > 1:
         mean += f" ({statistics.stdev(values) / math.sqrt(len(values)):.4f})"
     return mean, f"{sum(value > 0 for value in values)} of {len(values)}"
+
+
+def _count_cell(verdicts: list[bool | None]) -> str:
+    known = [verdict for verdict in verdicts if verdict is not None]
+    return f"{sum(known)} of {len(known)}" if known else ""
 
 
 def _tuned_file(rng_seed: int) -> str:

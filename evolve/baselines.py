@@ -35,7 +35,7 @@ from sandbox.levels import LEVELS, MIN_LEVEL
 FILE = "baselines.json"
 SPLITS = (TRAIN, VALID, TEST)
 # What only searches can tell, written by the results script.
-SEARCHED = ("tuned", "random_search", "best_of_n")
+SEARCHED = ("tuned", "random_search", "best_of_n", "evolved")
 
 Say = Callable[[str], None]
 

@@ -172,7 +172,9 @@ def elites_document(archive: Archive, run: RunRecord) -> list[Document]:
 def tasks_document(tasks: Iterable[tuple[Path, Task | None]]) -> list[Document]:
     """Give the tasks at hand; what their baselines.json does not tell is None.
 
-    seconds_per_evaluation: of running the best published program on `train`, one core.
+    seconds_per_evaluation: of running the best published program on `train`, one core. published:
+    the best published program. evolved: what searches from the published ones found, the mean over
+    their rng_seeds on the hidden test.
     """
     return [_task(path, task) for path, task in tasks]
 
@@ -269,7 +271,7 @@ def _operators(
 
 def _task(path: Path, task: Task | None) -> Document:
     if task is None:
-        unread = dict.fromkeys(("family", "seconds_per_evaluation", "published"))
+        unread = dict.fromkeys(("family", "seconds_per_evaluation", "published", "evolved"))
         return {"task": path.name, "path": str(path), **unread, "about": "its task.toml is wrong"}
     baselines = task.baselines()
     published = baselines.get("published")
@@ -283,5 +285,6 @@ def _task(path: Path, task: Task | None) -> Document:
         "family": task.spec.family,
         "seconds_per_evaluation": seconds,
         "published": published,
+        "evolved": baselines.get("evolved"),
         "about": task.spec.about,
     }

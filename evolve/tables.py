@@ -61,23 +61,32 @@ def elites_table(elites: Sequence[Document], run: str, limit: int | None = None)
     return Group(table, *notes)
 
 
+TASKS_NOTE = (
+    "seconds: of one evaluation on one core. test, evolved: scores on the hidden test, of the best "
+    "published program and of what searches from the published ones found (means over rng_seeds). "
+    "better: how many of these searches beat the best published one there"
+)
+
+
 def tasks_table(tasks: Sequence[Document]) -> RenderableType:
     """Draw the tasks at hand."""
     if not tasks:
         return Text("no tasks here; `evolve new NAME` makes one")
-    table = new_table("task", "family", ">seconds", "best published", ">valid")
+    table = new_table("task", ">seconds", "best published", ">test", ">evolved", ">better")
     table.add_column("path", overflow="fold")
     for task in tasks:
-        published = task["published"] or {}
+        published, evolved = task["published"] or {}, task["evolved"] or {}
+        runs = len(evolved.get("rng_seeds", ()))
         table.add_row(
             task["task"],
-            task["family"] or NO_VALUE,
             number(task["seconds_per_evaluation"], 2),
             published.get("name", "not measured"),
-            number(published.get("valid")),
+            number(published.get("test")),
+            number(evolved.get("score")),
+            f"{evolved['beats_published']} of {runs}" if runs else NO_VALUE,
             _short_path(task["path"]),
         )
-    return Group(table, Text("seconds: of one evaluation on one core", style="dim"))
+    return Group(table, Text(TASKS_NOTE, style="dim"))
 
 
 def _elite_cells(elite: Document, measures: Sequence[str], mark: str = "") -> Iterator[str]:

@@ -25,7 +25,8 @@ def results():
 def test_arms_end_at_equal_evaluations_and_missing_ones_are_named(results, toy, tmp_path, capsys):
     page = tmp_path / "results.md"
     page.write_text(
-        f"# Results\n\nWritten by hand.\n\n{results.BEGIN}\nformer table\n{results.END}\n\nAfter.\n"
+        f"# Results\n\nWritten by hand.\n\n{results.BEGIN.format('toy')}\nformer table\n"
+        f"{results.END.format('toy')}\n\nAfter.\n"
     )
     arguments = [str(toy), "--archive", str(tmp_path / "r.db"), "--seeds", "1", "--steps", "10"]
     arguments += ["--to", str(page), "--workers", "2"]
