@@ -85,15 +85,17 @@ class Assessor:
         for lost in range(MAX_LOST_SLOTS + 1):
             ran = await slot.run(source, key["stage"], key["block"])
             quality: dict[str, Any] = {"status": ran.status, "reason": ran.reason}
+            grade_s = 0.0
             try:
                 if ran.token is not None:
-                    quality = await slot.grade(ran.token)
+                    quality, grade_s = await slot.timed_grade(ran.token)
                 break
             except SlotLost:
                 # The outputs went with the grader; running again gives a fresh one both.
                 if lost == MAX_LOST_SLOTS:
                     raise
-        return evaluation_of(ran, quality | {"status": Status(quality["status"])}, **key)
+        quality |= {"status": Status(quality["status"]), "grade_s": grade_s}
+        return evaluation_of(ran, quality, **key)
 
     def _key(self, stage: str, block: int) -> dict[str, Any]:
         return {"task": self.task.digest, "world": world(), "stage": stage, "block": block}

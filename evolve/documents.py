@@ -172,7 +172,7 @@ def elites_document(archive: Archive, run: RunRecord) -> list[Document]:
 def tasks_document(tasks: Iterable[tuple[Path, Task | None]]) -> list[Document]:
     """Give the tasks at hand; what their baselines.json does not tell is None.
 
-    seconds_per_evaluation: of running the best published program on `train`, one core. published:
+    seconds_per_evaluation: of running and grading the best published program on `train`, one core. published:
     the best published program. evolved: what searches from the published ones found, the mean over
     their rng_seeds on the hidden test.
     """
