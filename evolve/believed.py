@@ -12,10 +12,12 @@ from archive.records import EliteRow, Kind, RunRecord
 from archive.store import Archive
 from evolve.belief import comparison_of
 from evolve.config import SearchSettings
+from evolve.folding import fold
 from evolve.grid import Elite, Grid
+from evolve.history import Told
 from evolve.run import BLOCK, own_stage
 from evolve.spec import TaskSpec
-from evolve.state import Rules, State, Told, fold
+from evolve.state import Rules, State
 from evolve.statistics import grouping
 
 Document = dict[str, Any]

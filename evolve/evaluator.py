@@ -18,6 +18,7 @@ from evolve.confirmation import MAX_LOST_SLOTS
 from evolve.executor import UNSOUND, Probed, Ran, Slot, SlotLost
 from evolve.flights import Flights
 from evolve.grades import SERVED, Grades, averaged
+from evolve.history import Told
 from evolve.hurdle import is_stopped
 from evolve.hurdling import Hurdler, Judged
 from evolve.memo import Memo, Subject, own_key
@@ -26,7 +27,7 @@ from evolve.randomness import step_rng
 from evolve.rejection import Review, Reviewer
 from evolve.run import BLOCK, STAGE, Run
 from evolve.slots import Slots
-from evolve.state import State, Told
+from evolve.state import State
 
 # What seems to do what is known already is run after all that waits: above any step's number.
 LATE = 10**9

@@ -11,8 +11,9 @@ from archive.records import RunRecord
 from archive.store import Archive
 from evolve.behaviour import tolerant_match
 from evolve.executor import Probed
+from evolve.history import Told
 from evolve.novelty import NEAR, distances, nearest, sketch
-from evolve.state import State, Told
+from evolve.state import State
 
 # Of more elites the best are compared: what is near to a poor one may still be new.
 MAX_COMPARED = 2_000

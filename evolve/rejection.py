@@ -16,6 +16,7 @@ from archive.store import Archive
 from evolve.desk import JournaledDesk
 from evolve.errors import Unwritten
 from evolve.grid import Placement
+from evolve.history import REJECTED
 from evolve.likeness import Likeness, is_service, likeness_request, likeness_said
 from evolve.messages import Request
 from evolve.neighbours import Neighbour
@@ -23,7 +24,7 @@ from evolve.novelty import Alike, says_novel
 from evolve.prompting.judge import judge
 from evolve.reading import without_thinking
 from evolve.run import Assignment, Run
-from evolve.state import REJECTED, State
+from evolve.state import State
 from evolve.statistics import wilson_interval
 
 # Of programs that would be rejected, so many are run: thirty of three hundred. Where none of these

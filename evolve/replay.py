@@ -23,6 +23,7 @@ from evolve.errors import EvolveError, Unwritten
 from evolve.evaluator import Evaluator, Walk
 from evolve.executor import Probed, Ran
 from evolve.grades import SERVED
+from evolve.history import is_rejected
 from evolve.hurdle import HURDLE
 from evolve.loader import Task
 from evolve.memo import Memo, Subject
@@ -30,7 +31,7 @@ from evolve.neighbours import Neighbour
 from evolve.operators.base import Operator
 from evolve.recording import Difference, Recording, difference
 from evolve.run import Assignment, Run
-from evolve.state import State, is_rejected
+from evolve.state import State
 from evolve.work import Worker
 
 

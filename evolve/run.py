@@ -23,14 +23,16 @@ from evolve.briefing import Briefing, briefing_of
 from evolve.config import ModelSettings, RunLimits, SearchSettings
 from evolve.confirming import challenge
 from evolve.errors import UsageError
+from evolve.folding import fold
 from evolve.grid import Grid
 from evolve.loader import Task
 from evolve.operators.base import Operator, ParentProgram
 from evolve.program import count_nodes, program_id
 from evolve.randomness import step_rng
 from evolve.selection import Company, Means, ask
-from evolve.state import Rules, State, fold, tell
+from evolve.state import Rules, State
 from evolve.statistics import grouping
+from evolve.telling import tell
 
 STAGE = "train"
 BLOCK = 0

@@ -10,8 +10,9 @@ import numpy as np
 
 from evolve.credit import Arm, Terms, chances
 from evolve.grid import Elite
+from evolve.history import FAILED, Told
 from evolve.operators.base import Operator
-from evolve.state import FAILED, NUM_BEST, State, Told
+from evolve.state import NUM_BEST, State
 from evolve.statistics import Grouping
 
 # In 1,119 measured children of a prototype on data selection, the chance of a new best fell from

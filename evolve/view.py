@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from archive.records import Evaluation, Status
 from evolve.estimates import Estimate, Gain, by_subgroup, estimate, gain, in_order
 from evolve.grid import Elite
-from evolve.state import FAILED, State, Told, is_rejected
+from evolve.history import FAILED, Told, is_rejected
+from evolve.state import State
 from evolve.statistics import Grouping
 
 # The best elites that are looked at, for the best of subgroups and the ideas that stand highest.

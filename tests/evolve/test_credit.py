@@ -9,7 +9,8 @@ from archive.records import Evaluation, Kind, Status, Step
 from evolve.credit import FLOOR, Credit, Terms, chances, costs, mean_chances
 from evolve.grid import Grid
 from evolve.spec import Measure
-from evolve.state import State, tell
+from evolve.state import State
+from evolve.telling import tell
 
 ARMS = {
     ("diff", "a"): Terms(30, 1),

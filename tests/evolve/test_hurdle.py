@@ -7,6 +7,7 @@ import pytest
 
 from archive.records import Evaluation, Kind, Status, Step
 from evolve.errors import TaskError
+from evolve.folding import fold
 from evolve.grader import Grader
 from evolve.grid import Elite, Grid
 from evolve.hurdle import (
@@ -20,8 +21,9 @@ from evolve.hurdle import (
 )
 from evolve.loader import load_task
 from evolve.spec import Measure
-from evolve.state import State, fold, tell
+from evolve.state import State
 from evolve.statistics import Grouping
+from evolve.telling import tell
 from evolve.view import view
 from evolve.world import world
 from sandbox import Sandbox

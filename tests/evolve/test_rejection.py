@@ -14,8 +14,9 @@ from evolve.models.keys import Keys
 from evolve.novelty import Alike
 from evolve.rejection import Review
 from evolve.spec import Measure
-from evolve.state import State, tell
+from evolve.state import State
 from evolve.statistics import Grouping
+from evolve.telling import tell
 from evolve.view import view
 
 ONE = "def f(x):\n    return x + 1\n"

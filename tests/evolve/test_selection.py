@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archive.records import Evaluation, Kind, Status, Step
+from evolve.folding import fold
 from evolve.grid import Grid
 from evolve.selection import POLICIES, Means, ask, parent_weights
 from evolve.spec import Measure
-from evolve.state import State, fold
+from evolve.state import State
 
 MEASURES = (
     Measure(name="a", range=(0.0, 1.0), bins=10),

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from archive.records import Evaluation, Kind, Status, Step
 from evolve.belief import comparison
+from evolve.folding import fold
 from evolve.grid import Grid
 from evolve.spec import Measure
-from evolve.state import Rules, State, fold, tell
+from evolve.state import Rules, State
+from evolve.telling import tell
 
 MEASURES = (
     Measure(name="a", range=(0.0, 1.0), bins=2),

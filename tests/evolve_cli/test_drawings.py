@@ -20,8 +20,9 @@ from evolve.messages import FailedCall, Request
 from evolve.models.scripted import ScriptedModel
 from evolve.selection import Means
 from evolve.spec import Measure
-from evolve.state import State, tell
+from evolve.state import State
 from evolve.tally import CallsUnderWay, Tally
+from evolve.telling import tell
 
 X = Measure(name="spread", range=(0.0, 2.0), bins=5)
 Y = Measure(name="lean", range=(-1.0, 1.0), bins=3)

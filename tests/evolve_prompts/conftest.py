@@ -11,8 +11,9 @@ from evolve.loader import load_task
 from evolve.operators.base import ParentProgram
 from evolve.randomness import step_rng
 from evolve.spec import Budget, Measure, TaskSpec
-from evolve.state import State, tell
+from evolve.state import State
 from evolve.statistics import Grouping
+from evolve.telling import tell
 
 # All programs count as equally long: none takes the place of one that it equals.
 NODES = 20

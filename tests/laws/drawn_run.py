@@ -11,7 +11,8 @@ from evolve.belief import comparison
 from evolve.confirming import Challenge, challenge
 from evolve.grid import Grid
 from evolve.spec import Measure
-from evolve.state import Rules, State, tell
+from evolve.state import Rules, State
+from evolve.telling import tell
 
 MEASURES = (Measure(name="kind", range=(0.0, 1.0), bins=3),)
 INSTANCES = 4

@@ -18,7 +18,8 @@ from evolve.belief import comparison
 from evolve.confirming import Challenge, challenge
 from evolve.grid import Grid
 from evolve.spec import Measure
-from evolve.state import Rules, State, tell
+from evolve.state import Rules, State
+from evolve.telling import tell
 
 INSTANCES = 8
 # Blocks, and the instances of a block, are easier or harder for all programs alike by this much.
