@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from archive.errors import RunBusy
+from archive.journal import Journal
 from archive.records import RunRecord, TaskRecord
 from archive.store import Archive
 from evolve.bounds import check_bounds
@@ -94,7 +95,8 @@ def open_run(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         name=name,
     )
-    return Run(task, archive, archive.write(record), chosen)
+    with _closed_on_error(archive.write(record)) as journal:
+        return Run(task, archive, journal, chosen)
 
 
 def resume_run(
@@ -114,14 +116,10 @@ def resume_run(
     models = record.settings.get("models", ())
     chosen = choose_operators(task, record.settings["operators"], models)
     check_bounds(limits or RunLimits(**record.limits), models, task.model, _services(task.search))
-    journal = archive.write(record)
-    try:
+    with _closed_on_error(archive.write(record)) as journal:
         if limits is not None:
             journal.reopen(limits.record())
         return Run(task, archive, journal, chosen)
-    except BaseException:
-        journal.close()
-        raise
 
 
 def replay_run(record: RunRecord, *, archive: Archive) -> Replay:
@@ -171,9 +169,15 @@ def _open_replay(task: Task, record: RunRecord, archive: Archive) -> Replay:
     recording = read_recording(archive, original, record.limits["steps"])
     models = record.settings.get("models", ())
     chosen = choose_operators(task, record.settings["operators"], models)
-    journal = archive.write(record)
-    try:
+    with _closed_on_error(archive.write(record)) as journal:
         return Replay(task, archive, journal, chosen, recording)
+
+
+@contextlib.contextmanager
+def _closed_on_error(journal: Journal) -> Iterator[Journal]:
+    """Let go of a run that could not be opened; whoever opened one closes it."""
+    try:
+        yield journal
     except BaseException:
         journal.close()
         raise

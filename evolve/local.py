@@ -119,6 +119,8 @@ class LocalSlot:
     def __init__(self, opening: Mapping[str, Any], report: Progress | None) -> None:
         self._opening, self._report = opening, report
         self._process: asyncio.subprocess.Process | None = None
+        # Whether a question was given up, whose answer would be taken for that of the next one.
+        self._out_of_step = False
         self.level = ""
 
     @property
@@ -220,12 +222,15 @@ class LocalSlot:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+        self._out_of_step = False
         await self.open()
 
     async def _call(self, op: str, arguments: Mapping[str, Any]) -> Any:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise SlotLost("a grader was asked before it was started")
+        if self._out_of_step:
+            raise SlotLost("a grader still owes the answer to a question that was given up")
         try:
             process.stdin.writelines(wire.encode({"op": op, "arguments": dict(arguments)}))
             await process.stdin.drain()
@@ -235,6 +240,9 @@ class LocalSlot:
                     break
                 if self._report is not None:
                     self._report(message["done"], message["total"], message["what"])
+        except asyncio.CancelledError:
+            self._out_of_step = True
+            raise
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             code = await process.wait()
             raise SlotLost(f"a grader ended with exit code {code} while it did `{op}`") from error

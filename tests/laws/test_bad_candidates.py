@@ -90,6 +90,22 @@ def test_a_time_out_is_tried_again_alone_then_stays_with_its_step_and_is_never_s
 
 
 @pytest.mark.slow
+def test_a_question_that_was_given_up_leaves_its_answer_to_nobody():
+    async def asked():
+        async with LocalExecutor(load_task(TOY, QUICK), world(), 1) as executor:
+            async with executor.slot(0) as slot:
+                first = await slot.run(GOOD, "train", 0)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05), executor.slot(0) as slot:
+                    await slot.run(BAD["loops"][0], "train", 0)
+            async with executor.slot(0) as slot:
+                return first, await slot.run(GOOD, "train", 0)
+
+    first, again = asyncio.run(asked())
+    assert (again.status, again.outputs_digest) == ("ok", first.outputs_digest)
+
+
+@pytest.mark.slow
 def test_the_hidden_test_is_closed_to_a_search():
     async def peek():
         executor = LocalExecutor(load_task(TOY, QUICK), world(), 1)
