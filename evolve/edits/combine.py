@@ -260,7 +260,11 @@ class _Frame:
         """Write a call of the old entry point, on the items `keep` alone if `narrowed`."""
         changed: dict[str, str] = {}
         if narrowed:
-            source = NARROW.format(root=self.root, axes=self._axes())
+            for name in self.parameters:
+                axes = self._axes(name)
+                if "" in axes:
+                    changed[name] = f"np.take({name}, keep, {axes['']})"
+            source = NARROW.format(root=self.root, axes=self._axes(self.root))
             changed[self.root] = (
                 f"{graft(self.tree, piece_of(source, 'narrow'))}({self.root}, keep)"
             )
@@ -281,12 +285,12 @@ class _Frame:
                 graft(self.tree, Piece("", (), (part,)))
         self.tree.body += [part for part in block if part not in imports]
 
-    def _axes(self) -> dict[str, int]:
-        """Say which axis of each array runs over the items, as the probe showed."""
+    def _axes(self, parameter: str) -> dict[str, int]:
+        """Say which axis of each array of a parameter runs over the items, as the probe showed."""
         if self.probe is None or self.items not in self.probe.dims:
             raise NoEdit("the shapes of its inputs are not known")
         size = self.probe.dims[self.items]
-        shapes = self.probe.arrays.get(self.root, {})
+        shapes = self.probe.arrays.get(parameter, {})
         return {key: shape.index(size) for key, shape in shapes.items() if size in shape}
 
 

@@ -32,6 +32,8 @@ def EVOLVE_enter(arguments: dict[str, EVOLVE_typing.Any]) -> None:
                 for key, item in value.items()
                 if isinstance(key, str) and hasattr(item, "shape")
             }
+        elif hasattr(value, "shape"):
+            EVOLVE_RECORD["arrays"][name] = {"": [int(size) for size in value.shape]}
 
 
 def EVOLVE_dims(arguments: dict[str, EVOLVE_typing.Any]) -> dict[str, int]:

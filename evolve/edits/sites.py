@@ -56,7 +56,8 @@ class Site:
 class Probe:
     """What one run on the first probe showed.
 
-    dims: {name: size}. arrays: {parameter: {key: shape}} of the entry's arguments.
+    dims: {name: size}. arrays: {parameter: {key: shape}} of the entry's arguments; the key is
+        "" where the argument is an array itself.
     output: a text that is equal for equal outputs; None where the entry gave none.
     """
 
