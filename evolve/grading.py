@@ -19,7 +19,7 @@ from evolve.errors import TaskError
 from evolve.folder import TaskFolder
 from evolve.randomness import candidate_seed
 from evolve.spec import TaskSpec
-from evolve.task import Grade, Instance, Invalid
+from evolve.task import Grade, Instance, Invalid, Unusable
 from sandbox import SandboxError, wire
 
 # Frames of a task's own traceback that a message shows: enough to find the line.
@@ -244,6 +244,8 @@ class _OwnCode:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._context.__exit__(None, None, None)
+        if isinstance(error, Unusable):
+            raise TaskError(f"{self.name}: {error}") from error
         if isinstance(error, Exception) and not isinstance(error, EXPECTED):
             lines = "".join(traceback.format_exception(error)[-CALL_FRAMES:]).strip()
             raise TaskError(f"{self.name}/task.py: {self.what} failed:\n{lines}") from error

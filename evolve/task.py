@@ -46,7 +46,17 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Artefacts", "Grade", "Instance", "Invalid", "Progress", "cached", "progress", "rng"]
+__all__ = [
+    "Artefacts",
+    "Grade",
+    "Instance",
+    "Invalid",
+    "Progress",
+    "Unusable",
+    "cached",
+    "progress",
+    "rng",
+]
 
 Progress = Callable[[int, int, str], None]
 
@@ -87,6 +97,13 @@ class Grade:
 
 class Invalid(Exception):
     """The output is not an answer (wrong shape, not finite, out of range); say why."""
+
+
+class Unusable(Exception):
+    """A setting, or a file that it names, cannot be used: say what is wrong and what to do.
+
+    `instances` raises it, and its text is shown to the user without the lines of code.
+    """
 
 
 def rng(*names: object) -> np.random.Generator:
