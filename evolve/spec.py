@@ -86,6 +86,8 @@ class TaskSpec(_Strict):
     qd_offset: subtracted from a fitness in the QD score. delta_min: the smallest difference on
         `test` that counts. dims: names for axes of the inputs, `N = "pool.y[0]"` being axis 0 of
         public["pool"]["y"] and `k = "k"` a plain integer; all different on the first probe.
+    items: the dims that a score has, one float per item; the first that is an axis unless given. Where
+        they are two or more, scores are joined as factors, else through ranks.
     settings: the task's own options with their defaults, whose types they keep. "data.path" is
         read as `settings.data.path`; what ends in `path` names a file (or `FILE:NAME`), whose content
         enters the digest.
@@ -113,6 +115,7 @@ class TaskSpec(_Strict):
     settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
     published_protocol: dict[str, str] = Field(default_factory=dict)
     dims: dict[str, str] = Field(default_factory=dict)
+    items: tuple[str, ...] = ()
     block: tuple[Block, ...] = ()
 
     @field_validator("settings", mode="before")
@@ -132,6 +135,9 @@ class TaskSpec(_Strict):
             twice = {name for name in names if names.count(name) > 1}
             if twice:
                 raise ValueError(f"{what}: the name {sorted(twice)[0]!r} stands twice")
+        for name in self.items:
+            if "[" not in self.dims.get(name, ""):
+                raise ValueError(f"items: {name!r} is no axis among dims")
         return self
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 
 from evolve.edits.pieces import Piece, graft, piece_of
-from evolve.edits.sites import Probe, Site, budget_dim, dim_path, items_dim
+from evolve.edits.sites import Probe, Site, budget_dim, dim_path, items_dim, items_shape
 from evolve.edits.tidy import rename
 from evolve.edits.tree import (
     NoEdit,
@@ -42,6 +42,15 @@ import numpy as np
 def ranks(values):
     """Ranks from 0 to 1, the highest value at 1."""
     return (np.argsort(np.argsort(values, kind="stable"), kind="stable") + 1) / len(values)
+'''
+FACTOR = '''
+import numpy as np
+
+
+def factor(values):
+    """Sizes relative to their mean, so that a score keeps its scale when multiplied by it."""
+    sizes = np.abs(values)
+    return sizes / (np.mean(sizes) + 1e-30) + 1e-6
 '''
 MASKED = '''
 import numpy as np
@@ -98,16 +107,16 @@ def {entry}({parameters}):
 
 def score_sites(tree: ast.Module, probe: Probe | None, task: TaskSpec) -> list[Site]:
     """Give the sites that hold one float per item, where the entry's inputs are at hand."""
-    items = items_dim(task)
-    if probe is None or items is None:
+    items = items_shape(task)
+    if probe is None or not items:
         return []
-    root = dim_path(task.dims[items])[0]
+    root = dim_path(task.dims[items[0]])[0]
     fit = {
         name
         for name, function in functions_of(tree).items()
         if root in parameters_of(function) and root not in bound_names(function.body)
     }
-    return [site for site in probe.of_type("f", (items,)) if site.function in fit]
+    return [site for site in probe.of_type("f", items) if site.function in fit]
 
 
 def draw_site(tree: ast.Module, sites: Sequence[Site], rng: np.random.Generator) -> Site:
@@ -130,7 +139,10 @@ def _is_whole(above: ast.AST, helpers: Collection[str]) -> bool:
 def join_scores(
     tree: ast.Module, site: Site, piece: Piece, leaning: float | None, rng: np.random.Generator
 ) -> None:
-    """Replace a score by the rank sum or rank product of itself and a piece's, in place.
+    """Replace a score by a sum or product of itself and a piece's, in place.
+
+    A score of one axis is joined through ranks; one of several through factors, since how large it is
+    then counts from one array to the next.
 
     leaning: which way the piece's score is meant, above 0 if high ones are to be chosen; None if
     that is not known. Raises: NoEdit where the piece needs inputs that are not at hand.
@@ -143,6 +155,12 @@ def join_scores(
     adds = rng.random() < 0.5
     own, holder = _taken_out(tree, site)
     other = ast.unparse(call(graft(tree, piece), piece.parameters))
+    if len(site.shape) > 1:
+        factor = graft(tree, piece_of(FACTOR, "factor"))
+        theirs = f"{factor}({other}) ** {'-' if against else ''}{weight}"
+        text = f"{factor}({own}) + {theirs}" if adds else f"({own}) * {theirs}"
+        replace_node(tree, holder, expression(text))
+        return
     ranks = graft(tree, piece_of(RANKS, "ranks"))
     theirs = f"{ranks}({'-' if against else ''}{other})"
     if adds:

@@ -14,7 +14,7 @@ EVOLVE_RECORD: dict[str, EVOLVE_typing.Any] = {
     "sites": {},
 }
 EVOLVE_PATHS: dict[str, tuple[str, tuple[str, ...], int | None]] = {}
-EVOLVE_ITEMS: str | None = None
+EVOLVE_ITEMS: list[str] = []  # the shape of a score per item
 EVOLVE_LONG = 2000  # characters of an output that are kept; of longer ones a checksum too
 EVOLVE_VALUES: dict[str, EVOLVE_typing.Any] = {}
 
@@ -68,7 +68,7 @@ def EVOLVE_see(number: int, value: EVOLVE_typing.Any, dims: dict[str, int]) -> E
     noted = EVOLVE_RECORD["sites"].get(key)
     if noted is None:
         EVOLVE_RECORD["sites"][key] = [kind, shape, 1, None]
-        if shape == [EVOLVE_ITEMS] and kind == "f":
+        if shape and shape == EVOLVE_ITEMS and kind == "f":
             EVOLVE_VALUES[key] = value
     elif noted[:2] == [kind, shape]:
         noted[2] += 1
@@ -85,8 +85,8 @@ def EVOLVE_leave(value: EVOLVE_typing.Any) -> None:
         text = f"{text[:EVOLVE_LONG]}... {len(text)} {total}"
     EVOLVE_RECORD["output"] = text
     try:  # noqa: SIM105 - no import that a task may forbid
-        EVOLVE_lean([int(item) for item in value])
-    except (TypeError, ValueError, IndexError, KeyError):
+        EVOLVE_lean(EVOLVE_chosen(value))
+    except (TypeError, ValueError, IndexError, KeyError, AttributeError):
         pass
 
 
@@ -99,9 +99,19 @@ def EVOLVE_text(value: EVOLVE_typing.Any) -> str:
     return repr(value)
 
 
+def EVOLVE_chosen(value: EVOLVE_typing.Any) -> list[int]:
+    """Give the items of a choice, or the higher half of an output that is one array of scores."""
+    if len(EVOLVE_ITEMS) > 1:
+        (scores,) = value
+        flat = scores.ravel().tolist()
+        return sorted(range(len(flat)), key=flat.__getitem__)[len(flat) // 2 :]
+    return [int(item) for item in value]
+
+
 def EVOLVE_lean(chosen: list[int]) -> None:
     """Note the mean rank of the chosen items under each score, from -1 (lowest) to 1."""
-    for key, values in EVOLVE_VALUES.items():
+    for key, scored in EVOLVE_VALUES.items():
+        values = scored.ravel()
         order = sorted(range(len(values)), key=values.__getitem__)
         place = {item: at for at, item in enumerate(order)}
         ranks = [place[item] for item in chosen if item in place]

@@ -139,9 +139,15 @@ def dim_path(path: str) -> tuple[str, tuple[str, ...], int | None]:
     return root, tuple(keys), int(axis.rstrip("]")) if axis else None
 
 
+def items_shape(task: TaskSpec) -> tuple[str, ...]:
+    """Give the dimensions of a score, one float per item; () where none are declared."""
+    axes = [name for name, path in task.dims.items() if "[" in path]
+    return task.items or tuple(axes[:1])
+
+
 def items_dim(task: TaskSpec) -> str | None:
-    """Give the dimension of the items that are scored: the first declared that is an axis."""
-    return next((name for name, path in task.dims.items() if "[" in path), None)
+    """Give the first dimension of the items that are scored."""
+    return next(iter(items_shape(task)), None)
 
 
 def budget_dim(task: TaskSpec) -> str | None:
@@ -221,7 +227,7 @@ def _roots(task: TaskSpec) -> set[str]:
 def _recorder(task: TaskSpec) -> str:
     """Give the recorder with the constants of a task."""
     paths = {name: dim_path(path) for name, path in task.dims.items()}
-    return f"{_recorder_text()}\nEVOLVE_PATHS = {paths!r}\nEVOLVE_ITEMS = {items_dim(task)!r}"
+    return f"{_recorder_text()}\nEVOLVE_PATHS = {paths!r}\nEVOLVE_ITEMS = {list(items_shape(task))!r}"
 
 
 @cache

@@ -7,7 +7,7 @@ import ast
 from evolve.edits.combine import draw_site, filter_in_front, join_scores, mix, score_sites
 from evolve.edits.exchange import exchange
 from evolve.edits.pieces import Piece, piece_of, slice_at
-from evolve.edits.sites import budget_dim
+from evolve.edits.sites import budget_dim, dim_path
 from evolve.edits.tidy import rename
 from evolve.edits.tree import NoEdit, all_names, fresh_name, functions_of, parameters_of
 from evolve.operators.base import OFFLINE_COST, Desk, Pairing, Written
@@ -69,7 +69,8 @@ def _combined(way: str, receiver: Studied, donor: Studied, desk: Desk) -> ast.Mo
         site = draw_site(tree, score_sites(tree, receiver.probe, task), rng)
         other = donor.tree()
         theirs = draw_site(other, score_sites(other, donor.probe, task), rng)
-        allowed = parameters_of(functions_of(other)[task.entry])
+        roots = {dim_path(path)[0] for path in task.dims.values()}
+        allowed = roots.union(parameters_of(functions_of(other)[task.entry]))
         piece = slice_at(donor.source, theirs, allowed, "score")
         join_scores(tree, site, piece, theirs.leaning, rng)
     elif way == "filter":
