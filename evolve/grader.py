@@ -62,9 +62,6 @@ MAX_TOKENS = 4
 # A grade that reads too much does so on any instance: a few are asked.
 MAX_FORM_INSTANCES = 4
 MB = 2**20
-HARNESS_AND_FEED = (
-    "a stepwise task has none: `feed` in task.py decides what a program is called with"
-)
 # No request or reply between a run and its graders comes near this.
 MAX_MESSAGE_BYTES = 256 * 2**20
 
@@ -145,13 +142,10 @@ class Grader:
         files = TaskFolder.of(Path(folder))
         spec = read_spec(files.path / SPEC_FILE)
         code = TaskCode(files, spec, settings, digest, report)
-        harness = files.harness()
-        if spec.stepwise and harness is not None:
-            raise TaskError(f"{folder}/harness.py: {HARNESS_AND_FEED}")
         box = TaskBox.open(
             spec,
             code,
-            harness,
+            files.harness(),
             level=level,
             min_level=min_level,
             tried=tried,

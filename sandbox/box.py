@@ -95,7 +95,8 @@ class Sandbox:
         preload: modules that it imports beforehand.
         inputs: trees of arrays and plain values by name, each the arguments of an entry point.
         harness: source of a module with `call(candidate, public, rng) -> output`, run in the
-            child in place of `entry(**public)`; `candidate` is the entry point itself.
+            child in place of `entry(**public)`; `candidate` is the entry point itself. For a
+            stepwise job it gives the function that is called with each item instead.
         device: "cuda:0" and the like for candidates that need one, "cpu" to try that out. Each
             then runs in a fresh interpreter, alone on the device, at level weak, which must be
             asked for: a driver cannot work behind a stronger one (docs/security.md). Prefer
@@ -165,8 +166,6 @@ class Sandbox:
         feed raises, after the candidate's end.
         """
         self._must_know(job.input)
-        if feed is not None and self._harness is not None:
-            raise SandboxError("a harness calls the candidate itself: it cannot be fed stepwise")
         try:
             job.source.encode()
         except UnicodeEncodeError:

@@ -19,6 +19,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple, NoReturn
 
@@ -189,20 +190,21 @@ def _call(
     fed: bool,
 ) -> tuple[str, str, Any]:
     try:
-        if setting.call is not None:
-            return "ok", "", setting.call(entry, public, rng)
         given = {**public, "rng": rng} if job.pass_rng else public
         if fed:
-            return _answer_all(entry, given, setting.limits)
+            driven = setting.call(entry, public, rng) if setting.call else partial(entry, **given)
+            return _answer_all(driven, setting.limits)
+        if setting.call is not None:
+            return "ok", "", setting.call(entry, public, rng)
         return "ok", "", entry(**given)
     except BaseException as error:  # noqa: BLE001 - whatever the candidate raises
         return _failure(error, "crashed", setting)
 
 
-def _answer_all(entry: Any, given: Mapping[str, Any], limits: Limits) -> tuple[str, str, Any]:
+def _answer_all(answer: Callable[..., Any], limits: Limits) -> tuple[str, str, Any]:
     """Answer items until there are no more; what comes of it, the other side knows."""
     for item in stepwise.items(_ITEMS):
-        value = entry(**given, **item)
+        value = answer(**item)
         try:
             stepwise.answer(_ANSWERS, value, limits)
         except wire.WireError as error:

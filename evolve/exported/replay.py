@@ -13,6 +13,7 @@ import importlib.util
 import json
 import random
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -61,11 +62,12 @@ def answer(
     random.seed(rng_seed)
     np.random.seed(rng_seed % 2**32)
     rng = np.random.Generator(np.random.PCG64(rng_seed))
-    if call is not None:
-        return call(entry, public, rng)
     given = {**public, "rng": rng} if pass_rng else public
     if items is not None:
-        return [entry(**given, **item) for item in items]
+        driven = call(entry, public, rng) if call is not None else partial(entry, **given)
+        return [driven(**item) for item in items]
+    if call is not None:
+        return call(entry, public, rng)
     return entry(**given)
 
 

@@ -468,13 +468,26 @@ def test_an_ordinary_user_can_feed_too(name, as_nobody):
     assert told.stdout == "[4, 9]\n", told.stderr
 
 
-def test_a_harness_and_a_feed_exclude_each_other(box):
-    harness = "def call(candidate, public, rng): return 1"
-    with (
-        Sandbox.open(level=box.level, inputs=INPUTS, harness=harness) as driven,
-        pytest.raises(SandboxError, match="cannot be fed stepwise"),
-    ):
-        run(driven, FIRST_FIT)
+def test_a_harness_is_called_once_and_what_it_gives_for_each_item(box):
+    harness = """
+def call(candidate, public, rng):
+    calls = []
+
+    def answer(sizes):
+        calls.extend(candidate(size) for size in sizes)
+        return sum(calls)
+
+    return answer
+"""
+
+    def feed():
+        return (yield {"sizes": [1, 2]}), (yield {"sizes": [3]})
+
+    job = Job(source="def main(size): return 2 * size", entry="main", input="a", rng_seed=7)
+    inputs = {"a": {}}
+    with Sandbox.open(level=box.level, inputs=inputs, harness=harness) as driven:
+        outcome = driven.run(job, feed)
+    assert (outcome.status, outcome.value) == ("ok", (6, 12))
 
 
 def descriptors() -> int:
