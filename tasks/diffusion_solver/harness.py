@@ -26,13 +26,13 @@ def record(candidate, nfe, lam0, lam1):
     exact = run(candidate, np.eye(nfe + 1)[:, :, None], nfe, lam0, lam1)
     calls = len(exact[0])
     weights = np.zeros((calls + 1, calls + 1))
-    for row, point in zip(weights, exact[1]):
+    for row, point in zip(weights, exact[1], strict=False):
         row[:] = point[: calls + 1, 0]
     stand_ins = np.random.default_rng(nfe).standard_normal((nfe + 1, nfe + 1, SPARE))
     lams, points = run(candidate, stand_ins, nfe, lam0, lam1)
     if len(lams) != calls or not np.allclose(lams, exact[0], rtol=0, atol=TOLERANCE):
         raise ValueError(NOT_LINEAR)
-    for row, point in zip(weights, points):
+    for row, point in zip(weights, points, strict=False):
         expected = np.tensordot(row, stand_ins[: calls + 1], 1)
         size = np.abs(row).sum() * np.abs(stand_ins).max()
         if not np.abs(point - expected).max() <= TOLERANCE * size + TOLERANCE:

@@ -7,6 +7,7 @@ prediction and by the weights with which it adds up what it was told.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +74,7 @@ def reference(mixture: Mixture, start: np.ndarray, lam0: float, lam1: float) -> 
     """Solve with many steps of Heun's method, each exact where D is linear in lam."""
     x = start
     grid = np.linspace(lam0, lam1, REFERENCE_STEPS + 1).tolist()
-    for here, there in zip(grid[:-1], grid[1:], strict=True):
+    for here, there in itertools.pairwise(grid):
         (_, sigma), (alpha, sigma_there) = levels(here), levels(there)
         width = there - here
         first = mixture.predict(x, here)

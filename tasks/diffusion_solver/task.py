@@ -43,7 +43,7 @@ def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
     for number in range(count):
         name = f"{split}-{block}-{number}"
         mixture, lam0, lam1, source = draw_mixture(name, kind, number, own)
-        start, goal = _solved(name, mixture, lam0, lam1, settings.starts)
+        start, goal = _solved(name, mixture, lam0, lam1, settings)
         progress(number + 1, count, "reference solutions")
         yield Instance(
             name=name,
@@ -55,18 +55,19 @@ def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
 
 
 def _solved(
-    name: str, mixture: Mixture, lam0: float, lam1: float, count: int
+    name: str, mixture: Mixture, lam0: float, lam1: float, settings: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give starting points (count, d) at lam0 and where they end at lam1, from the cache if there."""
+    """Give starting points (starts, d) at lam0 and where they end at lam1."""
 
     def build() -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         draw = rng("diffusion_solver", "start", name)
         alpha, sigma = levels(lam0)
-        clean = mixture.sample(count, draw)
+        clean = mixture.sample(settings.starts, draw)
         start = alpha * clean + sigma * draw.standard_normal(clean.shape)
         return {}, {"start": start, "goal": reference(mixture, start, lam0, lam1)}
 
-    kept = cached({"starts": count}, build, name=f"reference-{name}").private
+    depends = {"starts": settings.starts, "own": settings.data.path}
+    kept = cached(depends, build, name=f"reference-{name}").private
     return np.asarray(kept["start"]), np.asarray(kept["goal"])
 
 

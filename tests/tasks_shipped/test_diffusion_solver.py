@@ -76,7 +76,7 @@ def test_a_replayed_table_gives_what_the_solver_gives_when_it_is_run(
     path: Path, task: ModuleType, train: list[Instance]
 ) -> None:
     solving, mixture = importlib.import_module("diffusion_solver.solving"), train[0].private
-    solve, start = load(path).solve, mixture["start"]
+    solve, start = published(path.stem), mixture["start"]
     lam0, lam1 = train[0].public["lam0"], train[0].public["lam1"]
     direct = solve(mixture["mixture"].predict, start, 6, lam0, lam1)
     record = HARNESS.record(solve, 6, lam0, lam1)
@@ -247,12 +247,13 @@ def test_a_users_rows_take_the_place_of_the_shipped_data(task: ModuleType, tmp_p
     instance = next(iter(task.instances("train", own)))
     assert instance.groups["data"] == "own"
     assert instance.private["start"].shape == (64, 5)
-    for name, arrays, reason in (
-        ("other", {"rows": rows}, "name the array of rows X"),
-        ("flat", {"X": rows[:, 0]}, "has shape"),
-        ("short", {"X": rows[:5]}, "has shape"),
-        ("holes", {"X": rows * np.nan}, "not finite"),
+    for name, key, values, reason in (
+        ("other", "rows", rows, "name the array of rows X"),
+        ("flat", "X", rows[:, 0], "has shape"),
+        ("short", "X", rows[:5], "has shape"),
+        ("holes", "X", rows * np.nan, "not finite"),
     ):
+        arrays: dict[str, Any] = {key: values}
         np.savez(tmp_path / f"{name}.npz", **arrays)
         own.data.path = str(tmp_path / f"{name}.npz")
         with pytest.raises(Invalid, match=reason):

@@ -4,6 +4,8 @@ Source: Song, Meng, Ermon, "Denoising Diffusion Implicit Models", 2021, arXiv 20
 evenly in lam, the log of signal over noise, where the paper picks times out of its training's.
 """
 
+import itertools
+
 import numpy as np
 
 POWER = 1.0
@@ -11,7 +13,7 @@ POWER = 1.0
 
 def solve(model, x, nfe, lam0, lam1):
     lams = schedule(nfe, lam0, lam1)
-    for here, there in zip(lams[:-1], lams[1:]):
+    for here, there in itertools.pairwise(lams):
         x = step(x, model(x, here), here, there)
     return x
 

@@ -5,6 +5,8 @@ linear noise schedule of Ho, Jain, Abbeel, "Denoising Diffusion Probabilistic Mo
 takes the schedule in continuous time and ends it at lam1.
 """
 
+import itertools
+
 import numpy as np
 
 BETA_MIN, BETA_MAX, POWER = 0.1, 20.0, 1.0
@@ -12,7 +14,7 @@ BETA_MIN, BETA_MAX, POWER = 0.1, 20.0, 1.0
 
 def solve(model, x, nfe, lam0, lam1):
     lams = schedule(nfe, lam0, lam1)
-    for here, there in zip(lams[:-1], lams[1:]):
+    for here, there in itertools.pairwise(lams):
         x = step(x, model(x, here), here, there)
     return x
 

@@ -26,7 +26,7 @@ def advance(x, predictions, nodes, here, there):
     """One step with the polynomial through some predictions."""
     (_, sigma), (alpha, sigma_there) = levels(here), levels(there)
     total = sigma_there / sigma * x
-    for weight, prediction in zip(weights(nodes, here, there), predictions):
+    for weight, prediction in zip(weights(nodes, here, there), predictions, strict=False):
         total = total + alpha * weight * prediction
     return total
 

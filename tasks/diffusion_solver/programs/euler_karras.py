@@ -4,6 +4,8 @@ Source: Karras, Aittala, Aila, Laine, "Elucidating the Design Space of Diffusion
 Models", 2022, arXiv 2206.00364, table 1. Ours ends at lam1 instead of at no noise.
 """
 
+import itertools
+
 import numpy as np
 
 RHO = 7.0
@@ -11,7 +13,7 @@ RHO = 7.0
 
 def solve(model, x, nfe, lam0, lam1):
     lams = schedule(nfe, lam0, lam1)
-    for here, there in zip(lams[:-1], lams[1:]):
+    for here, there in itertools.pairwise(lams):
         x = step(x, model(x, here), here, there)
     return x
 

@@ -5,6 +5,8 @@ Models", 2022, arXiv 2206.00364, algorithm 1. Ours ends at lam1; its first step 
 the number of calls is odd.
 """
 
+import itertools
+
 import numpy as np
 
 RHO = 7.0
@@ -13,7 +15,7 @@ CORRECTION = 0.5
 
 def solve(model, x, nfe, lam0, lam1):
     lams = schedule((nfe + 1) // 2, lam0, lam1)
-    for number, (here, there) in enumerate(zip(lams[:-1], lams[1:])):
+    for number, (here, there) in enumerate(itertools.pairwise(lams)):
         first = model(x, here)
         guess = euler(x, first, first, here, there, 0.0)
         if nfe % 2 and number == 0:

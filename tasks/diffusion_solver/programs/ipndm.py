@@ -6,6 +6,8 @@ Diffusion Models with Exponential Integrator", 2023. Steps are equal in the time
 schedule.
 """
 
+import itertools
+
 import numpy as np
 
 BETA_MIN, BETA_MAX, POWER = 0.1, 20.0, 1.0
@@ -20,11 +22,11 @@ ADAMS = (
 def solve(model, x, nfe, lam0, lam1):
     lams = schedule(nfe, lam0, lam1)
     told = []
-    for here, there in zip(lams[:-1], lams[1:]):
+    for here, there in itertools.pairwise(lams):
         (alpha, sigma), (alpha_there, sigma_there) = levels(here), levels(there)
         told.insert(0, (x - alpha * model(x, here)) / sigma)
         noise = 0.0
-        for weight, old in zip(ADAMS[min(len(told), len(ADAMS)) - 1], told):
+        for weight, old in zip(ADAMS[min(len(told), len(ADAMS)) - 1], told, strict=False):
             noise = noise + weight * old
         x = alpha_there / alpha * (x - sigma * noise) + sigma_there * noise
     return x

@@ -20,7 +20,9 @@ def solve(model, x, nfe, lam0, lam1):
         slopes.append((state - model(alpha * state, lams[number])) / noises[number])
         order = min(ORDER, len(slopes))
         nodes = noises[number + 1 - order : number + 1]
-        for weight, slope in zip(adams(nodes, noises[number], noises[number + 1]), slopes[-order:]):
+        for weight, slope in zip(
+            adams(nodes, noises[number], noises[number + 1]), slopes[-order:], strict=False
+        ):
             state = state + weight * slope
     return levels(lam1)[0] * state
 
