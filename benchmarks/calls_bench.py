@@ -18,9 +18,9 @@ from pathlib import Path
 
 from archive.store import Archive
 from evolve import RunLimits, load_task, search
-from evolve.build import open_run
 from evolve.models.keys import Keys
 from evolve.models.names import model_named
+from evolve.opening import open_run
 
 ROOT = Path(__file__).resolve().parent.parent
 TOY = ROOT / "tests" / "tasks" / "toy"

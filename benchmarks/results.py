@@ -36,10 +36,11 @@ from archive import queries
 from archive.records import Look, RunRecord, Step
 from archive.store import Archive
 from evolve.baselines import current_baselines, measure, write_baselines
-from evolve.build import num_cores, open_run, resume_run, search
+from evolve.build import num_cores, search
 from evolve.config import RunLimits
 from evolve.errors import EvolveError
 from evolve.loader import TRIVIAL, Task, load_task
+from evolve.opening import open_run, resume_run
 from evolve.run import Run
 from evolve.verify import best_programs, verify
 from evolve.world import world

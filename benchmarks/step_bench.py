@@ -19,8 +19,9 @@ from pathlib import Path
 
 from archive.store import Archive
 from evolve import RunLimits, load_task
-from evolve.build import executor_for, open_run
+from evolve.build import executor_for
 from evolve.loop import search
+from evolve.opening import open_run
 from evolve.operators.base import Written
 from evolve.work import Worker
 

@@ -16,9 +16,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evolve.build import open_run, replay_run, resume_run, search
+    from evolve.build import search
     from evolve.config import RunLimits
     from evolve.loader import load_task
+    from evolve.opening import open_run, replay_run, resume_run
 
 __all__ = ["RunLimits", "load_task", "open_run", "replay_run", "resume_run", "search"]
 __version__ = "0.1.0"
@@ -26,9 +27,9 @@ __version__ = "0.1.0"
 _HOMES = {
     "RunLimits": "evolve.config",
     "load_task": "evolve.loader",
-    "open_run": "evolve.build",
-    "replay_run": "evolve.build",
-    "resume_run": "evolve.build",
+    "open_run": "evolve.opening",
+    "replay_run": "evolve.opening",
+    "resume_run": "evolve.opening",
     "search": "evolve.build",
 }
 

@@ -13,27 +13,25 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evolve import faults, hashing
+from evolve.blocks import PROBE, QUICK, WHOLE, Block, Blocks
 from evolve.errors import TaskError
 from evolve.executor import UNSOUND
 from evolve.folder import SPEC_FILE, TaskFolder
 from evolve.grading import Calls, TaskCode
-from evolve.hurdle import QUICK_STAGE, quick_names
 from evolve.probing import Prober
 from evolve.quick import Quick
 from evolve.randomness import candidate_seed
 from evolve.spec import read_spec
-from evolve.statistics import grouping
 from evolve.task import Instance, Invalid, Progress
 from evolve.task_box import TaskBox
 from sandbox import Limits, Outcome, Sandbox, SandboxError, wire
 from sandbox.linux import process
 
-PROBE, TRAIN, TEST, PUBLISHED = "probe", "train", "test", "published"
+PUBLISHED = "published"
 # The group of instances of PUBLISHED that one printed number is about.
 PROTOCOL = "protocol"
 # What a run asks for, and what `evolve check` and `evolve export` ask for besides.
@@ -50,13 +48,6 @@ OPERATIONS = (
     "samples",
     "observe",
 )
-# Blocks that every program of a run is run on; QUICK is a part of TRAIN.
-WHOLE, QUICK = (TRAIN, 0), (QUICK_STAGE, 0)
-KEPT_BLOCKS = ((PROBE, 0), WHOLE, QUICK)
-# Of all others so many stay at hand: `valid` and `test`, which are read in turns when programs are
-# compared on both, or a few fresh ones, each for the two or three programs of one confirmation. One
-# of data_selection takes 107 MB.
-MAX_OTHER_BLOCKS = 3
 # Outputs wait for their grading here; one slot has one step in hand, and a retry.
 MAX_TOKENS = 4
 # A grade that reads too much does so on any instance: a few are asked.
@@ -103,27 +94,21 @@ def main() -> None:
             grader.close()
 
 
-@dataclass(frozen=True)
-class _Block:
-    """A block, handed to the wall."""
-
-    stage: str
-    number: int
-    instances: tuple[Instance, ...]
-
-
 class Grader:
     """One task, opened: its instances, the wall, and outputs that wait for their grade."""
 
     def __init__(self, box: TaskBox, world: str, test_is_open: bool) -> None:
         self.spec, self.code, self.digest, self.world = box.spec, box.code, box.code.digest, world
-        self.test_is_open = test_is_open
         self._box, self._prober = box, Prober(box, world)
-        self._blocks: dict[tuple[str, int], _Block] = {}  # the last one used stands last
-        self._tokens: dict[str, tuple[_Block, list[Any], Quick | None]] = {}
+        self._tokens: dict[str, tuple[Block, list[Any], Quick | None]] = {}
+        self._blocks = Blocks(
+            box.code,
+            box,
+            test_is_open=test_is_open,
+            waiting=lambda: {block.key for block, *_ in self._tokens.values()},
+        )
         self._quick: Quick | None = None
         self._num_tokens = 0
-        self._idle_bytes = 0  # resident memory of a job that does nothing
 
     @classmethod
     def open(
@@ -164,18 +149,18 @@ class Grader:
 
     def draft(self, source: str, observe: str) -> dict[str, Any]:
         """Run a draft on the first probe and give one of its variables."""
-        return self._observed(source, self._block(PROBE, 0).instances[0], observe)
+        return self._observed(source, self._blocks.block(PROBE, 0).instances[0], observe)
 
     def probe(self, source: str) -> dict[str, Any]:
         """Run a program on the probes: the fields of a Probed."""
-        return self._prober.probe(source, self._block(PROBE, 0).instances)
+        return self._prober.probe(source, self._blocks.block(PROBE, 0).instances)
 
     def run(self, source: str, stage: str, block: int) -> dict[str, Any]:
         """Run a program on a block, to the first instance that goes wrong.
 
         What it ran on in the quick stage just before is not run again.
         """
-        blocked, quick = self._block(stage, block), self._taken_quick(source, stage, block)
+        blocked, quick = self._blocks.block(stage, block), self._taken_quick(source, stage, block)
         known = quick.outcomes if quick else {}
         outcomes: list[Outcome] = []
         failed: tuple[str, str] | None = None
@@ -187,8 +172,8 @@ class Grader:
                 break
         outputs = [hashing.widened(outcome.value) for outcome in outcomes]
         if (stage, block) == QUICK:
-            names = (instance.name for instance in blocked.instances)
-            self._quick = quick = Quick(self.code, source, dict(zip(names, outcomes, strict=False)))
+            ran = dict(zip(blocked.names, outcomes, strict=False))
+            self._quick = quick = Quick(self.code, source, ran)
             # They are graded, and given out again with the rest: no grader may change what is kept.
             outputs = copy.deepcopy(outputs)
         digest = None
@@ -204,7 +189,7 @@ class Grader:
             "max_rss_bytes": max((outcome.max_rss_bytes for outcome in outcomes), default=0),
             "level": self.box.level,
             "limit_share": max(
-                _limit_share(each, self.box.limits, self._idle_bytes) for each in outcomes
+                _limit_share(each, self.box.limits, blocked.idle_bytes) for each in outcomes
             ),
         }
 
@@ -229,13 +214,13 @@ class Grader:
 
     def control(self, source: str, stage: str, block: int) -> dict[str, Any]:
         """Grade a control of the task's own folder, which may read private values."""
-        blocked = self._block(stage, block)
+        blocked = self._blocks.block(stage, block)
         outputs = self.code.control_outputs(source, blocked.instances)
         return self.code.quality(blocked.instances, self.code.grade_all(blocked.instances, outputs))
 
     def published(self, source: str, protocol: str) -> dict[str, Any]:
         """Recompute the number that a paper prints for a program: {"value", "reason"}."""
-        block = self._block(PUBLISHED, 0)
+        block = self._blocks.block(PUBLISHED, 0)
         named = [each for each in block.instances if each.groups.get(PROTOCOL) == protocol]
         if not named:
             raise TaskError(f"{self.spec.name}/task.py: no instance has {PROTOCOL} = {protocol!r}")
@@ -259,7 +244,7 @@ class Grader:
                 "public": sorted(instance.public),
                 "dims": self.code.dims(instance) if stage == PROBE else {},
             }
-            for instance in self._block(stage, block).instances
+            for instance in self._blocks.block(stage, block).instances
         ]
 
     def compare(self, source: str, stage: str, block: int) -> dict[str, Any]:
@@ -280,7 +265,7 @@ class Grader:
         leaks: [instance, private path, public path] of equal values on both sides of the wall.
         form: the first instance whose grade changed with what the canonical form leaves out.
         """
-        blocked, form = self._block(stage, block), None
+        blocked, form = self._blocks.block(stage, block), None
         # Probes need not be gradable: they are there to be run.
         for instance in () if stage == PROBE else blocked.instances[:MAX_FORM_INSTANCES]:
             outcome = self._box.run(source, instance)
@@ -302,7 +287,7 @@ class Grader:
         items: what a stepwise task fed it; the output is then the list of its answers.
         """
         rows = []
-        for instance in self._block(PROBE, 0).instances:
+        for instance in self._blocks.block(PROBE, 0).instances:
             calls: Calls = []
             outcome = self._box.run(source, instance, calls=calls)
             value = [answer for _, answer in calls] if self.spec.stepwise else outcome.value
@@ -321,76 +306,23 @@ class Grader:
     def observe(self, source: str, observe: str) -> list[dict[str, Any]]:
         """Run a draft on all probes, to the first time-out, and give one of its variables."""
         rows: list[dict[str, Any]] = []
-        for instance in self._block(PROBE, 0).instances:
+        for instance in self._blocks.block(PROBE, 0).instances:
             rows.append(self._observed(source, instance, observe))
             if rows[-1]["status"] in UNSOUND:
                 break
         return rows
-
-    # --- instances ---
-
-    def _block(self, stage: str, number: int) -> _Block:
-        """Give a block, building it and handing its public inputs to the wall at first use."""
-        key = (stage, number)
-        block = self._blocks.pop(key, None) or self._built(stage, number)
-        self._blocks[key] = block
-        return block
-
-    def _built(self, stage: str, number: int) -> _Block:
-        if stage == TEST and not self.test_is_open:
-            raise TaskError("the split `test` is hidden: only `evolve verify` opens it")
-        if (stage, number) == QUICK:
-            return self._part_of_whole()
-        instances = self.code.instances(stage, number)
-        self._refuse_names_of_others(stage, number, instances)
-        if (stage, number) not in KEPT_BLOCKS:
-            self._make_room()
-        self._box.hold(instances)
-        self._idle_bytes = self._box.run("", instances[0]).max_rss_bytes
-        return _Block(stage, number, instances)
-
-    def _part_of_whole(self) -> _Block:
-        """Give the quick stage, whose inputs are behind the wall with those of the whole block."""
-        whole = self._block(*WHOLE)
-        names = quick_names(grouping(self.describe(*WHOLE)))
-        if not names:
-            raise TaskError(f"{self.spec.name}: its train block is too small for a quick stage")
-        instances = tuple(each for each in whole.instances if each.name in names)
-        return _Block(QUICK_STAGE, 0, instances)
-
-    def _refuse_names_of_others(
-        self, stage: str, number: int, instances: tuple[Instance, ...]
-    ) -> None:
-        """Raises: TaskError when an instance is named like one of another block."""
-        names = {instance.name for instance in instances}
-        for block in self._blocks.values():
-            if shared := sorted(names.intersection(each.name for each in block.instances)):
-                raise TaskError(
-                    f"{self.spec.name}/task.py: an instance named {shared[0]!r} is in block "
-                    f"{block.number} of {block.stage!r} and in block {number} of {stage!r}: put "
-                    "split and block into the name, it seeds the candidates' generators"
-                )
-
-    def _make_room(self) -> None:
-        """Forget blocks that were not used for longest, but none whose outputs wait for a grade."""
-        waiting = {(block.stage, block.number) for block, *_ in self._tokens.values()}
-        others = [key for key in self._blocks if key not in KEPT_BLOCKS]
-        excess = len(others) + 1 - MAX_OTHER_BLOCKS
-        for key in [key for key in others if key not in waiting][: max(excess, 0)]:
-            self._box.drop(self._blocks.pop(key).instances)
 
     def _observed(self, source: str, instance: Instance, observe: str) -> dict[str, Any]:
         outcome = self._box.run(source, instance, observe=observe)
         return {"status": outcome.status, "reason": outcome.reason, "value": outcome.value}
 
     def _digest(
-        self, block: _Block, outputs: list[Any]
+        self, block: Block, outputs: list[Any]
     ) -> tuple[str | None, tuple[str, str] | None]:
         """Give the digest of a block's outputs, or the status and reason if they have no form."""
-        names = [instance.name for instance in block.instances]
         header = (self.digest, self.world, block.stage, str(block.number))
         try:
-            named = zip(names, outputs, strict=True)
+            named = zip(block.names, outputs, strict=True)
             return hashing.digest(header, self.spec.canonical, named), None
         except (ValueError, TypeError) as error:
             # The task says it better than a canonical form can.
@@ -398,7 +330,7 @@ class Grader:
             reason = str(grades) if isinstance(grades, Invalid) else f"output: {error}"
             return None, ("invalid", reason)
 
-    def _keep(self, block: _Block, outputs: list[Any], quick: Quick | None) -> str:
+    def _keep(self, block: Block, outputs: list[Any], quick: Quick | None) -> str:
         self._num_tokens += 1
         token = str(self._num_tokens)
         self._tokens[token] = block, outputs, quick

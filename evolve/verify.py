@@ -20,10 +20,10 @@ from archive.records import Evaluation, Look, RunRecord, Status
 from archive.store import Archive
 from evolve.assess import TEST, TRAIN, VALID, Assessor, all_of, assessing
 from evolve.baselines import current_baselines
-from evolve.build import task_of
 from evolve.errors import UsageError
 from evolve.executor import Progress
 from evolve.loader import TRIVIAL, Task
+from evolve.opening import task_of
 from evolve.randomness import derived_seed
 from evolve.verdicts import PUBLISHED, TUNED, optimism, program_rows
 

@@ -15,7 +15,7 @@ FLOORS = [
     ["archive"],
     ["evolve.errors", "evolve.folder", "evolve.spec", "evolve.task", "evolve.mistakes", "evolve.grid", "evolve.config", "evolve.program", "evolve.scopes", "evolve.screen", "evolve.messages", "evolve.prices", "evolve.bounds"],
     ["evolve.hashing", "evolve.sampling", "evolve.decisions", "evolve.behaviour", "evolve.novelty", "evolve.randomness", "evolve.credit", "evolve.belief", "evolve.hurdle", "evolve.history", "evolve.state", "evolve.folding", "evolve.telling", "evolve.confirming", "evolve.selection", "evolve.statistics", "evolve.diversity", "evolve.recording", "evolve.edits", "evolve.reading", "evolve.briefing", "evolve.estimates", "evolve.view", "evolve.prompting", "evolve.operators"],
-    ["evolve.loader", "evolve.world", "evolve.models", "evolve.embedding", "evolve.likeness", "evolve.calls", "evolve.attempts", "evolve.lending", "evolve.executor", "evolve.local", "evolve.grading", "evolve.faults", "evolve.task_box", "evolve.probing", "evolve.quick", "evolve.grader"],
+    ["evolve.loader", "evolve.world", "evolve.models", "evolve.embedding", "evolve.likeness", "evolve.calls", "evolve.attempts", "evolve.lending", "evolve.executor", "evolve.local", "evolve.grading", "evolve.faults", "evolve.task_box", "evolve.blocks", "evolve.probing", "evolve.quick", "evolve.grader"],
     ["evolve.run", "evolve.desk", "evolve.neighbours", "evolve.flights", "evolve.slots", "evolve.memo", "evolve.grades", "evolve.hurdling", "evolve.rejection", "evolve.confirmation", "evolve.evaluator", "evolve.work", "evolve.loop", "evolve.replay"],
 ]  # fmt: skip
 ROOF = len(FLOORS)

@@ -131,10 +131,10 @@ def run(
              price api stream
     """
     from archive.store import Archive
-    from evolve.build import open_run
     from evolve.config import RunLimits, archive_place
     from evolve.initial import initial_programs
     from evolve.loader import load_task
+    from evolve.opening import open_run
 
     loaded = load_task(task, settings or ())
     lowest = wall_level(min_level, loaded.spec.device)
@@ -194,9 +194,9 @@ def resume(
 
     Example: evolve resume data_selection-1 --steps 400, or evolve resume data_selection-1 --replay
     """
-    from evolve.build import replay_run, resume_run, task_of
     from evolve.config import RunLimits
     from evolve.errors import UsageError
+    from evolve.opening import replay_run, resume_run, task_of
     from evolve.recording import REPLAY_OF
 
     given = RunLimits(steps=steps, evaluations=evaluations, hours=hours, usd=usd, tokens=tokens)

@@ -227,7 +227,9 @@ def _roots(task: TaskSpec) -> set[str]:
 def _recorder(task: TaskSpec) -> str:
     """Give the recorder with the constants of a task."""
     paths = {name: dim_path(path) for name, path in task.dims.items()}
-    return f"{_recorder_text()}\nEVOLVE_PATHS = {paths!r}\nEVOLVE_ITEMS = {list(items_shape(task))!r}"
+    return (
+        f"{_recorder_text()}\nEVOLVE_PATHS = {paths!r}\nEVOLVE_ITEMS = {list(items_shape(task))!r}"
+    )
 
 
 @cache

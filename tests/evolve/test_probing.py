@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from evolve.blocks import MAX_OTHER_BLOCKS
 from evolve.executor import Probed
-from evolve.grader import MAX_OTHER_BLOCKS, Grader
+from evolve.grader import Grader
 from evolve.loader import load_task
 from evolve.local import LocalExecutor
 from evolve.world import world
@@ -195,9 +196,9 @@ def test_blocks_beyond_a_few_are_forgotten_and_come_back_the_same(grader):
         grader.grade(grader.run(RNG_UNUSED, "valid", block)["token"])
         assert len(other_blocks(grader)) <= MAX_OTHER_BLOCKS
         assert held(grader) == {
-            each.name for block in grader._blocks.values() for each in block.instances
+            each.name for block in grader._blocks._held.values() for each in block.instances
         }
-    assert ("valid", 0) not in grader._blocks
+    assert ("valid", 0) not in grader._blocks._held
     again = grader.run(RNG_UNUSED, "valid", 0)
     assert again["outputs_digest"] == first["outputs_digest"]
     grader.grade(again["token"])
@@ -208,8 +209,8 @@ def test_the_block_that_was_not_used_for_longest_goes_first(grader):
         grader.describe("valid", block)
     grader.describe("valid", 20)
     grader.describe("valid", 30)
-    assert ("valid", 20) in grader._blocks
-    assert ("valid", 21) not in grader._blocks
+    assert ("valid", 20) in grader._blocks._held
+    assert ("valid", 21) not in grader._blocks._held
 
 
 def test_probes_and_train_stay_and_so_do_blocks_whose_outputs_wait(grader):
@@ -218,15 +219,15 @@ def test_probes_and_train_stay_and_so_do_blocks_whose_outputs_wait(grader):
     waiting = grader.run(RNG_UNUSED, "valid", 40)["token"]
     for block in range(41, 41 + 2 * MAX_OTHER_BLOCKS):
         grader.describe("valid", block)
-    assert {("probe", 0), ("train", 0), ("valid", 40)} <= set(grader._blocks)
+    assert {("probe", 0), ("train", 0), ("valid", 40)} <= set(grader._blocks._held)
     assert grader.grade(waiting)["quality"]["status"] == "ok"
     for block in range(50, 50 + MAX_OTHER_BLOCKS):
         grader.describe("valid", block)
-    assert ("valid", 40) not in grader._blocks
+    assert ("valid", 40) not in grader._blocks._held
 
 
 def other_blocks(grader):
-    return set(grader._blocks) - {("probe", 0), ("train", 0)}
+    return set(grader._blocks._held) - {("probe", 0), ("train", 0)}
 
 
 def held(grader):
