@@ -84,7 +84,7 @@ def test_a_time_out_is_tried_again_alone_then_stays_with_its_step_and_is_never_s
         assert search(run, workers=2) == "steps"
         steps = list(queries.told_steps(archive, run.record.id))
         assert [step.status for step in steps] == [Status.OK, Status.TIMEOUT]
-        assert "cpu_s" in steps[1].reason
+        assert " used, bound " in steps[1].reason  # of CPU time, or of the clock beside other load
         assert steps[1].evaluation is None
         assert len(queries.evaluations(archive, run.record.id)) == 1
 

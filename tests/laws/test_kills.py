@@ -20,10 +20,11 @@ STEPS = 24
 EVERY = 1 if os.environ.get("EVOLVE_SOAK") else 9
 GROUPS = 8
 KILLS = 5
-LOSSES = 3  # further apart than it takes to replace what was lost
-# Steps that a slow one held up are told in one go, so told lines alone keep no distance: a job that
-# is killed again in its second chance is judged, as the wall's page says.
-SETTLED_S = 1.0
+LOSSES = 3
+# With one worker, a job that was killed has been told so many steps later: one that is killed again
+# in its second chance is judged, as the wall's page says.
+APART = 3
+PATIENCE_S = 120
 # A candidate of the toy task lives for milliseconds: so long one is waited for.
 SEEN_WITHIN_S = 5
 
@@ -78,18 +79,18 @@ def test_killed_at_random_moments_and_resumed_ends_as_if_undisturbed(
 def test_a_run_survives_the_loss_of_what_serves_it(
     kind, undisturbed, start_toy_run, outcome, descendants, all_gone, tmp_path
 ):
-    run = start_toy_run(tmp_path / "a.db", "--steps", STEPS)
+    place = tmp_path / "a.db"
+    run = start_toy_run(place, "--steps", STEPS, "--workers", 1)
     killed, family = [], set()
+    wait_for_told(run, STEPS // (LOSSES + 1))
     for _ in range(LOSSES):
-        wait_for_told(run, STEPS // (LOSSES + 1))
         family.update(descendants(run.pid))
         killed.append(kill_a(kind, run.pid, descendants))
-        time.sleep(SETTLED_S)
+        wait_until_told(place, told(place) + APART, run)
     _, stderr = run.communicate(timeout=60)
-    # The last steps are told in one go where a slow one held them up: then the run has ended.
     assert killed[0] is not None, f"no {kind} was seen: {run.returncode}, {stderr[-300:]}"
     assert run.returncode == 0, stderr
-    assert outcome(tmp_path / "a.db") == undisturbed[0]
+    assert outcome(place) == undisturbed[0]
     assert all_gone(family) == []
 
 
@@ -109,6 +110,18 @@ def wait_for_told(run, count):
         count -= line.startswith("told")
         if count <= 0:
             return
+
+
+def wait_until_told(place, count, run):
+    """Wait until so many steps are in the archive, or the run has ended."""
+    deadline = time.monotonic() + PATIENCE_S
+    while told(place) < count and run.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def told(place):
+    with Archive.open(place) as archive:
+        return archive.run().told
 
 
 def kill_a(kind, main, descendants):
