@@ -1,0 +1,73 @@
+"""What a criterion is told of a trained net: moments of every layer on calibration examples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .fitting import losses
+from .nets import Architecture, Layer, Params, Pass, forward, layers_of
+
+# What `describe` gives of a layer, beside its name, kind and place.
+FIELDS = ("W", "b", "x_norm", "x_mean", "H", "z_mean", "z_std", "G", "G2")
+
+
+def describe(
+    shape: Architecture, params: Params, inputs: Tensor, targets: Tensor
+) -> list[dict[str, np.ndarray]]:
+    """Give FIELDS of every prunable layer of one net, float32.
+
+    params: with an axis of one net. inputs, targets: (1, n, ...), the calibration examples.
+    """
+    params = {key: value.detach().clone().requires_grad_() for key, value in params.items()}
+    seen: dict[str, Pass] = {}
+    examples = inputs.shape[1]
+    # The sum over examples of each one's mean loss, so that gradients of examples stay apart.
+    loss = losses(forward(shape, params, inputs, seen), targets).sum() * examples
+    names = [layer.name for layer in layers_of(shape)]
+    slopes = torch.autograd.grad(loss, [seen[name].outputs for name in names])
+    return [
+        {
+            "W": params[f"{name}.W"][0].detach().numpy(),
+            "b": params[f"{name}.b"][0].detach().numpy(),
+            **moments(seen[name].inputs[0].detach(), seen[name].outputs[0].detach(), slope[0]),
+        }
+        for name, slope in zip(names, slopes, strict=True)
+    ]
+
+
+def moments(x: Tensor, z: Tensor, slope: Tensor) -> dict[str, np.ndarray]:
+    """Sum up what went through a layer.
+
+    x: (n, positions, fan_in) inputs; z: (n, positions, out) outputs before the activation;
+    slope: (n, positions, out) each example's gradient of its loss by z.
+    """
+    rows, outputs = x.flatten(0, 1), z.flatten(0, 1)
+    second = rows.T @ rows / len(rows)
+    gradients = torch.einsum("npo,npi->noi", slope, x)
+    return {
+        "x_norm": second.diagonal().sqrt().numpy(),
+        "x_mean": rows.mean(0).numpy(),
+        "H": second.numpy(),
+        "z_mean": outputs.mean(0).numpy(),
+        "z_std": outputs.std(0, correction=0).numpy(),
+        "G": gradients.mean(0).numpy(),
+        "G2": gradients.square().mean(0).numpy(),
+    }
+
+
+def public_layers(layers: list[Layer], fields: list[dict[str, np.ndarray]]) -> list[dict[str, Any]]:
+    """Give the layers as a criterion sees them."""
+    return [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "depth": depth,
+            "n_layers": len(layers),
+            **{key: np.ascontiguousarray(found[key], dtype=np.float32) for key in FIELDS},
+        }
+        for depth, (layer, found) in enumerate(zip(layers, fields, strict=True))
+    ]

@@ -1,0 +1,115 @@
+"""A trained net as the grader holds it: what is left of it under masks, and how well that does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .calibration import describe, public_layers
+from .fitting import RECIPES, Recipe, batches, descend, losses
+from .nets import Architecture, forward, layers_of
+
+CHUNK = 64  # evaluation examples of one pass: larger ones leave the processor's cache
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """A short training of what is left: `steps` of AdamW at a share of the first rate."""
+
+    steps: int
+    share: float = 0.25
+
+
+@dataclass(frozen=True)
+class TrainedNet:
+    """One net with what it is graded on.
+
+    weights: {name.W: (out, fan_in)} of prunable layers; others: all other parameters.
+    inputs, targets: evaluation examples. reference: the quality of knowing nothing. name: seeds
+    the batches of fine-tuning. calibration: inputs and targets that criteria are told of.
+    """
+
+    name: str
+    shape: Architecture
+    weights: Mapping[str, np.ndarray]
+    others: Mapping[str, np.ndarray]
+    inputs: np.ndarray
+    targets: np.ndarray
+    calibration: tuple[np.ndarray, np.ndarray]
+    reference: float
+    device: str = "cpu"
+    _dense: list[float] = field(default_factory=list, repr=False)
+
+    def recovered(self, masks: Sequence[np.ndarray], tuning: FineTuning | None = None) -> float:
+        """Give the share of the dense net's quality that is left: 1 for all, 0 for a guess.
+
+        Lower than LEAST is given as LEAST: a language model can be worse than any guess.
+        """
+        if not self._dense:
+            self._dense.append(self.quality(self.parameters()))
+        kept = self.quality(self.masked(masks, tuning))
+        return max((kept - self.reference) / (self._dense[0] - self.reference), LEAST)
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Give all parameters with an axis of one net."""
+        both = {**self.weights, **self.others}
+        return {
+            key: torch.from_numpy(np.array(value))[None].to(self.device)
+            for key, value in both.items()
+        }
+
+    def masked(
+        self, masks: Sequence[np.ndarray], tuning: FineTuning | None = None
+    ) -> dict[str, Tensor]:
+        """Give the parameters under masks (out, fan_in), fine-tuned if told."""
+        params = self.parameters()
+        kept = {
+            f"{layer.name}.W": torch.from_numpy(mask)[None].to(self.device)
+            for layer, mask in zip(layers_of(self.shape), masks, strict=True)
+        }
+        for key, mask in kept.items():
+            params[key] = params[key] * mask
+        if tuning is not None:
+            first = RECIPES[self.shape.family]
+            recipe = replace(first, steps=tuning.steps, rate=first.rate * tuning.share, warm=1)
+            descend(self.shape, params, self._batches(recipe), recipe, masks=kept)
+        return params
+
+    def quality(self, params: Mapping[str, Tensor]) -> float:
+        """Give the accuracy of a classifier, or minus bits per character, over all examples."""
+        total = 0.0
+        with torch.no_grad():
+            for start in range(0, len(self.targets), CHUNK):
+                part = slice(start, start + CHUNK)
+                inputs, targets = self._tensors(self.inputs[part], self.targets[part])
+                logits = forward(self.shape, params, inputs)
+                if self.shape.family == "lm":
+                    found = -losses(logits, targets).item() / np.log(2)
+                else:
+                    found = (logits.argmax(-1) == targets).double().mean().item()
+                total += found * inputs.shape[1]
+        return total / len(self.targets)
+
+    def layers(self, masks: Sequence[np.ndarray] | None = None) -> list[dict[str, Any]]:
+        """Describe the layers as criteria see them, of the net as masks leave it if there are any."""
+        params = self.parameters() if masks is None else self.masked(masks)
+        fields = describe(self.shape, params, *self._tensors(*self.calibration))
+        return public_layers(layers_of(self.shape), fields)
+
+    def _tensors(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
+        return (
+            torch.from_numpy(inputs)[None].to(self.device),
+            torch.from_numpy(targets)[None].to(self.device),
+        )
+
+    def _batches(self, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
+        return batches([f"{self.name} again"], self.shape.family, recipe, self.device)
+
+
+# What an accuracy of zero among ten classes comes to.
+LEAST = -1 / 9
