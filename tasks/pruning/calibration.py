@@ -13,6 +13,7 @@ from .nets import Architecture, Layer, Params, Pass, forward, layers_of
 
 # What `describe` gives of a layer, beside its name, kind and place.
 FIELDS = ("W", "b", "x_norm", "x_mean", "H", "z_mean", "z_std", "G", "G2")
+MOST = 2**24  # gradients of examples that are held at once: 64 MB
 
 
 def describe(
@@ -31,8 +32,8 @@ def describe(
     slopes = torch.autograd.grad(loss, [seen[name].outputs for name in names])
     return [
         {
-            "W": params[f"{name}.W"][0].detach().numpy(),
-            "b": params[f"{name}.b"][0].detach().numpy(),
+            "W": params[f"{name}.W"][0].detach().cpu().numpy(),
+            "b": params[f"{name}.b"][0].detach().cpu().numpy(),
             **moments(seen[name].inputs[0].detach(), seen[name].outputs[0].detach(), slope[0]),
         }
         for name, slope in zip(names, slopes, strict=True)
@@ -47,16 +48,30 @@ def moments(x: Tensor, z: Tensor, slope: Tensor) -> dict[str, np.ndarray]:
     """
     rows, outputs = x.flatten(0, 1), z.flatten(0, 1)
     second = rows.T @ rows / len(rows)
-    gradients = torch.einsum("npo,npi->noi", slope, x)
+    mean, square = _gradients(slope, x)
     return {
-        "x_norm": second.diagonal().sqrt().numpy(),
-        "x_mean": rows.mean(0).numpy(),
-        "H": second.numpy(),
-        "z_mean": outputs.mean(0).numpy(),
-        "z_std": outputs.std(0, correction=0).numpy(),
-        "G": gradients.mean(0).numpy(),
-        "G2": gradients.square().mean(0).numpy(),
+        key: value.cpu().numpy()
+        for key, value in {
+            "x_norm": second.diagonal().sqrt(),
+            "x_mean": rows.mean(0),
+            "H": second,
+            "z_mean": outputs.mean(0),
+            "z_std": outputs.std(0, correction=0),
+            "G": mean,
+            "G2": square,
+        }.items()
     }
+
+
+def _gradients(slope: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Give the mean of examples' gradients (out, fan_in), and of their squares, part by part."""
+    size = slope.shape[-1] * x.shape[-1]
+    mean = square = torch.zeros((), device=x.device)
+    for some, their in zip(*(each.split(max(MOST // size, 1)) for each in (slope, x)), strict=True):
+        gradients = torch.einsum("npo,npi->noi", some, their)
+        mean = mean + gradients.sum(0)
+        square = square + gradients.square().sum(0)
+    return mean / len(x), square / len(x)
 
 
 def public_layers(layers: list[Layer], fields: list[dict[str, np.ndarray]]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from evolve.task import Grade, Instance, Invalid
 
 from .behaviour import feedback, gradient_ranks, measures
 from .blocks import nets_of
+from .own import OwnNet, own_nets, sparsities
 from .probes import probes
 from .trained import FineTuning, TrainedNet
 
@@ -27,17 +28,19 @@ SPARSITIES = {
 
 def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
     """Give the instances of a split: nets x sparsities, or the few small ones of `probe`."""
+    own = sparsities(settings.net.sparsities)
+    nets = own_nets if settings.net.path else nets_of
     if split == "probe":
-        yield from probes(settings.pattern, lambda: nets_of("train", settings, 0))
+        yield from probes(settings.pattern, lambda: nets("train", settings, 0))
         return
-    for net, layers in nets_of(split, settings, block):
+    for net, layers in nets(split, settings, block):
         ranks = gradient_ranks(layers)
-        for sparsity in SPARSITIES[net.shape.family]:
+        for sparsity in SPARSITIES.get(net.family, own):
             yield at_sparsity(net, layers, ranks, sparsity, settings)
 
 
 def at_sparsity(
-    net: TrainedNet,
+    net: TrainedNet | OwnNet,
     layers: list[dict[str, Any]],
     ranks: list[np.ndarray],
     sparsity: float,
@@ -48,7 +51,7 @@ def at_sparsity(
         name=f"{net.name}-{sparsity:g}",
         public={"layers": layers, "sparsity": sparsity, "pattern": settings.pattern},
         private={"net": net, "ranks": ranks, "finetune_steps": settings.finetune_steps},
-        groups={"family": net.shape.family, "sparsity": f"{net.shape.family} {sparsity:g}"},
+        groups={"family": net.family, "sparsity": f"{net.family} {sparsity:g}"},
         unit=net.name,
     )
 

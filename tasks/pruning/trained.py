@@ -46,14 +46,15 @@ class TrainedNet:
     _dense: list[float] = field(default_factory=list, repr=False)
 
     def recovered(self, masks: Sequence[np.ndarray], tuning: FineTuning | None = None) -> float:
-        """Give the share of the dense net's quality that is left: 1 for all, 0 for a guess.
-
-        Lower than LEAST is given as LEAST: a language model can be worse than any guess.
-        """
+        """Give the share of the dense net's quality that is left: 1 for all, 0 for a guess."""
         if not self._dense:
             self._dense.append(self.quality(self.parameters()))
         kept = self.quality(self.masked(masks, tuning))
-        return max((kept - self.reference) / (self._dense[0] - self.reference), LEAST)
+        return share_left(kept, self._dense[0], self.reference)
+
+    @property
+    def family(self) -> str:
+        return self.shape.family
 
     def parameters(self) -> dict[str, Tensor]:
         """Give all parameters with an axis of one net."""
@@ -109,6 +110,14 @@ class TrainedNet:
 
     def _batches(self, recipe: Recipe) -> Iterator[tuple[Tensor, Tensor]]:
         return batches([f"{self.name} again"], self.shape.family, recipe, self.device)
+
+
+def share_left(kept: float, dense: float, reference: float) -> float:
+    """Give (kept - reference) / (dense - reference), LEAST if it is lower.
+
+    A language model can be worse than any guess; how much worse shall not decide a mean.
+    """
+    return max((kept - reference) / (dense - reference), LEAST)
 
 
 # What an accuracy of zero among ten classes comes to.
