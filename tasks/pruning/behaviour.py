@@ -11,18 +11,22 @@ from evolve.task import Instance
 
 
 def measures(ranks: Sequence[np.ndarray], masks: Sequence[np.ndarray]) -> dict[str, float]:
-    """Measure masks (out, fan_in) of one net.
+    """Measure masks (out, fan_in) of one net, or (out,) of units.
 
-    ranks: of every layer's weights by their mean squared gradient, from 0 to 1. Gives
+    ranks: of every layer's weights, or units, by their mean squared gradient, from 0 to 1. Gives
     `allocation`, how unequal densities of layers are (Gini's coefficient, 0 if all are the same);
     `gradient`, the mean rank of what stays (.5 if it does not look at gradients); and, only logged,
     `cut_inputs` and `cut_outputs`, the mean shares of rows and columns that lost every weight.
     """
     kept = max(sum(int(mask.sum()) for mask in masks), 1)
     followed = sum(float(rank[mask].sum()) for rank, mask in zip(ranks, masks, strict=True))
-    return {
+    found = {
         "allocation": gini(np.array([mask.mean() for mask in masks])),
         "gradient": followed / kept,
+    }
+    if masks[0].ndim == 1:
+        return found
+    return found | {
         "cut_inputs": float(np.mean([(~mask.any(0)).mean() for mask in masks])),
         "cut_outputs": float(np.mean([(~mask.any(1)).mean() for mask in masks])),
     }
@@ -35,9 +39,9 @@ def gini(values: np.ndarray) -> float:
     return float((places * ordered).sum() / max(len(ordered) * ordered.sum(), 1e-12))
 
 
-def gradient_ranks(layers: Sequence[dict[str, Any]]) -> list[np.ndarray]:
-    """Rank the weights of every layer by their mean squared gradient, from 0 to 1."""
-    return [_ranked(layer["G2"]) for layer in layers]
+def gradient_ranks(layers: Sequence[dict[str, Any]], units: bool = False) -> list[np.ndarray]:
+    """Rank the weights, or units, of every layer by their mean squared gradient, from 0 to 1."""
+    return [_ranked(layer["G2"].sum(1) if units else layer["G2"]) for layer in layers]
 
 
 def feedback(instance: Instance, score: float, masks: Sequence[np.ndarray]) -> str:
@@ -49,7 +53,7 @@ def feedback(instance: Instance, score: float, masks: Sequence[np.ndarray]) -> s
     dead = [
         layer["name"]
         for layer, mask in zip(layers, masks, strict=True)
-        if (~mask.any(1)).mean() > MANY_CUT
+        if mask.ndim > 1 and (~mask.any(1)).mean() > MANY_CUT
     ]
     cut = f"; most outputs of {', '.join(dead)} are cut off" if dead else ""
     return f"{score:.0%} of the dense quality; kept of each layer: {parts}{cut}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from evolve.task import cached, progress, rng
 
-from .calibration import FIELDS, public_layers
+from .calibration import FIELDS, public_layers, unit_layers
 from .fitting import RECIPES, REPORT_EVERY, fit
 from .nets import CLASSES, CONTEXT, Architecture, layers_of
 from .sources import digits, text, windows
@@ -41,12 +41,15 @@ def nets_of(split: str, settings: Any, block: int) -> list[Described]:
     """Give the nets of a block, each with its layers as criteria see them."""
     training = block // BLOCKS_PER_TRAINING if split == "valid" else block
     wanted = _wanted(split, training, getattr(settings, f"{split}_nets"))
-    params = _trained(wanted, f"{split}-{training}", settings.device)
+    params = _trained(wanted, settings.device)
     nets = [
         _net(f"{split}-{block}-{each.name}", split, each, params[each.name], settings.device)
         for each in wanted
     ]
-    return list(zip(nets, _seen(nets, f"{split}-{block}", settings), strict=True))
+    seen = _seen(nets, f"{split}-{block}", settings.device)
+    if settings.pattern == "units":
+        seen = [unit_layers(net.shape, layers) for net, layers in zip(nets, seen, strict=True)]
+    return list(zip(nets, seen, strict=True))
 
 
 def _wanted(split: str, training: int, count: int) -> list[_Wanted]:
@@ -62,35 +65,32 @@ def _wanted(split: str, training: int, count: int) -> list[_Wanted]:
     return found
 
 
-def _trained(wanted: Sequence[_Wanted], name: str, device: str) -> dict[str, dict[str, np.ndarray]]:
-    """Train nets, those of one shape in one program, or take them from the cache."""
+def _trained(wanted: Sequence[_Wanted], device: str) -> dict[str, dict[str, np.ndarray]]:
+    """Train nets, or take them from the cache: each is kept by itself, whatever it is used for."""
+    total = sum(_parts(each) for each in wanted)
+    done = 0
 
-    def build() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        total = sum(RECIPES[each.shape.family].steps // REPORT_EVERY for each in wanted)
-        done = 0
+    def report(steps: int) -> None:
+        nonlocal done
+        done += steps // REPORT_EVERY
+        progress(done, total, "training nets to prune")
 
-        def report(steps: int) -> None:
-            nonlocal done
-            done += steps // REPORT_EVERY
-            progress(done, total, "training nets to prune")
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for number, each in enumerate(wanted):
+        done = sum(_parts(other) for other in wanted[:number])
 
-        arrays = {}
-        for shape in dict.fromkeys(each.shape for each in wanted):
-            names = [each.name for each in wanted if each.shape == shape]
-            for key, stacked in fit(names, shape, report, device).items():
-                arrays |= {f"{n}.{key}": part for n, part in zip(names, stacked, strict=True)}
-        return {}, arrays
+        def build(net: _Wanted = each) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+            stacked = fit([net.name], net.shape, report, device)
+            return {}, {key: array[0] for key, array in stacked.items()}
 
-    depends = [[each.name, *each.shape.widths] for each in wanted]
-    kept = cached([depends, device], build, name=f"nets-{name}", shared=True).private
-    return {
-        each.name: {
-            key.removeprefix(f"{each.name}."): array
-            for key, array in kept.items()
-            if key.startswith(f"{each.name}.")
-        }
-        for each in wanted
-    }
+        depends = [*each.shape.widths, device]
+        kept = cached(depends, build, name=f"net-{each.name}", shared=True)
+        found[each.name] = dict(kept.private)
+    return found
+
+
+def _parts(wanted: _Wanted) -> int:
+    return RECIPES[wanted.shape.family].steps // REPORT_EVERY
 
 
 def _net(
@@ -130,7 +130,7 @@ def _pieces(draw: np.random.Generator, part: str, count: int) -> np.ndarray:
     return windows(codes, draw.integers(0, len(codes) - CONTEXT - 1, count), CONTEXT)
 
 
-def _seen(nets: Sequence[TrainedNet], name: str, settings: Any) -> list[list[dict[str, Any]]]:
+def _seen(nets: Sequence[TrainedNet], name: str, device: str) -> list[list[dict[str, Any]]]:
     """Give the layers of nets as criteria see them, from the cache if they are there."""
 
     def build() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -143,7 +143,7 @@ def _seen(nets: Sequence[TrainedNet], name: str, settings: Any) -> list[list[dic
         return arrays, {}
 
     depends = [[net.name, *net.shape.widths] for net in nets]
-    kept = cached([depends, settings.device], build, name=f"moments-{name}", shared=True).public
+    kept = cached([depends, device], build, name=f"moments-{name}", shared=True).public
     return [
         public_layers(
             layers_of(net.shape),

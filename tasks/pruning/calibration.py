@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .fitting import losses
-from .nets import Architecture, Layer, Params, Pass, forward, layers_of
+from .nets import Architecture, Layer, Params, Pass, forward, layers_of, units_of
 
 # What `describe` gives of a layer, beside its name, kind and place.
 FIELDS = ("W", "b", "x_norm", "x_mean", "H", "z_mean", "z_std", "G", "G2")
@@ -86,3 +86,26 @@ def public_layers(layers: list[Layer], fields: list[dict[str, np.ndarray]]) -> l
         }
         for depth, (layer, found) in enumerate(zip(layers, fields, strict=True))
     ]
+
+
+def unit_layers(shape: Architecture, layers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give the layers whose units may be cut, each with what is known of its units' readers.
+
+    W_next (out, m): all weights that read a unit. a_norm, a_mean (out,): root mean square and mean
+    of the unit as it is read, after activation and pooling.
+    """
+    places = {layer["name"]: layer for layer in layers}
+    found = []
+    for layer, reader, width in units_of(shape):
+        read = places[reader.name]
+        columns = read["W"].reshape(reader.out, layer.out, width)
+        squares = np.square(read["x_norm"]).reshape(layer.out, width)
+        found.append(
+            {
+                **places[layer.name],
+                "W_next": np.ascontiguousarray(columns.swapaxes(0, 1).reshape(layer.out, -1)),
+                "a_norm": np.sqrt(squares.mean(1)),
+                "a_mean": read["x_mean"].reshape(layer.out, width).mean(1),
+            }
+        )
+    return found

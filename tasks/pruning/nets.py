@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -77,6 +78,26 @@ def layers_of(shape: Architecture) -> list[Layer]:
             Layer(f"{block}.f2", "linear", features, EXPANSION * features),
         ]
     return [*found, Layer("h", "linear", shape.vocabulary, features)]
+
+
+class Units(NamedTuple):
+    """A layer whose outputs may be cut whole, and the layer that alone reads them.
+
+    width: how many neighbouring inputs of the reader come from one output.
+    """
+
+    layer: Layer
+    reader: Layer
+    width: int
+
+
+def units_of(shape: Architecture) -> list[Units]:
+    """Give the layers whose outputs are hidden units or channels, in the order of passing."""
+    layers = layers_of(shape)
+    pairs = list(pairwise(layers))
+    if shape.family == "lm":
+        pairs = [pair for pair in pairs if pair[0].name.endswith("f1")]
+    return [Units(layer, reader, reader.fan_in // layer.out) for layer, reader in pairs]
 
 
 def initial(shape: Architecture, draw: np.random.Generator) -> dict[str, np.ndarray]:

@@ -7,11 +7,8 @@ evaluation labels. README says what each must be; whatever is wrong is told in o
 from __future__ import annotations
 
 import copy
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,15 +20,14 @@ from evolve.task import Unusable, rng
 
 from .calibration import moments, public_layers
 from .nets import Layer
-from .trained import FineTuning, share_left
+from .own_file import load
+from .trained import NO_TUNING, FineTuning, share_left
 
-BUILD = "build"  # the function in the user's file, unless another is named
-LEAST_EXAMPLES = 16
 CALIBRATION = 256  # examples that one instance's moments are over, at most
 # Shares of the evaluation examples: no split sees those of another.
 PARTS = {"train": (0.0, 0.4), "valid": (0.4, 0.7), "test": (0.7, 1.0)}
 VIEWS = 3  # draws of calibration and evaluation examples in one block
-BATCH, RATE = 32, 1e-3  # of fine-tuning, towards the dense net's answers
+BATCH, RATE = 32, 4e-3  # of fine-tuning towards the dense net's answers; of it a share is used
 
 
 @dataclass(frozen=True)
@@ -52,21 +48,21 @@ class OwnNet:
     dense: float
     family: str = "own"
 
-    def recovered(self, masks: Sequence[np.ndarray], tuning: FineTuning | None = None) -> float:
+    def recovered(self, masks: Sequence[np.ndarray], tuning: FineTuning = NO_TUNING) -> float:
         """Give the share of the dense net's quality that is left: 1 for all, 0 for a guess."""
         kept = _quality(self.masked(masks, tuning), self.inputs, self.labels)
         return share_left(kept, self.dense, self.reference)
 
-    def masked(self, masks: Sequence[np.ndarray], tuning: FineTuning | None = None) -> nn.Module:
+    def masked(self, masks: Sequence[np.ndarray], tuning: FineTuning = NO_TUNING) -> nn.Module:
         """Give a copy under masks (out, fan_in), fine-tuned if told."""
         module = copy.deepcopy(self.module)
         layers = [module.get_submodule(name) for name in self.names]
         device = self.inputs.device
         kept = [torch.from_numpy(np.array(mask)).to(device) for mask in masks]
         _cut(layers, kept)
-        if tuning is not None:
+        if tuning.steps:
             module.requires_grad_()
-            optimizer = torch.optim.AdamW(module.parameters(), RATE)
+            optimizer = torch.optim.AdamW(module.parameters(), RATE * tuning.rate)
             for inputs, said in self._batches(tuning.steps):
                 optimizer.zero_grad()
                 functional.cross_entropy(_rows(module(inputs)), said).backward()
@@ -75,10 +71,12 @@ class OwnNet:
             module.requires_grad_(False)
         return module
 
-    def layers(self, masks: Sequence[np.ndarray] | None = None) -> list[dict[str, Any]]:
+    def layers(
+        self, masks: Sequence[np.ndarray] | None = None, examples: int | None = None
+    ) -> list[dict[str, Any]]:
         """Describe the layers as criteria see them, of the net as masks leave it if there are any."""
         module = self.module if masks is None else self.masked(masks)
-        return describe(module, self.names, self.calibration, self.name)
+        return describe(module, self.names, self.calibration[:examples], self.name)
 
     def _batches(self, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
         draw = rng("pruning", "own batches", self.name)
@@ -91,6 +89,8 @@ class OwnNet:
 
 def own_nets(split: str, settings: Any, block: int) -> list[tuple[OwnNet, list[dict[str, Any]]]]:
     """Give the views of a block with their layers. Raises: Unusable."""
+    if settings.pattern == "units":
+        raise Unusable("net.path: units of a net of your own cannot be cut yet, only weights")
     module, calibration, inputs, labels = load(settings.net, settings.device)
     names = tuple(_passed(module, calibration[:2]))
     order = rng("pruning", "own parts").permutation(len(labels))
@@ -111,48 +111,6 @@ def own_nets(split: str, settings: Any, block: int) -> list[tuple[OwnNet, list[d
         net = OwnNet(name, module, names, calibration[told], asked, right, reference, dense)
         found.append((net, net.layers()))
     return found
-
-
-def sparsities(text: str) -> tuple[float, ...]:
-    """Read "0.5 0.8". Raises: Unusable."""
-    try:
-        found = tuple(float(part) for part in text.split())
-    except ValueError:
-        found = ()
-    if not found or not all(0 < each < 1 for each in found) or len(set(found)) < len(found):
-        raise Unusable(
-            f'net.sparsities is "{text}": write different numbers between 0 and 1, as "0.5 0.8"'
-        )
-    return found
-
-
-def load(named: Any, device: str) -> tuple[nn.Module, Tensor, Tensor, Tensor]:
-    """Build the user's net and check all of it. Raises: Unusable."""
-    built = _called(_function(named.path), named)
-    if not isinstance(built, tuple) or len(built) != 4:
-        raise Unusable(
-            "net.path: build() must return four things: a torch module, calibration inputs, "
-            f"evaluation inputs and evaluation labels; it returned {_kind(built)}"
-        )
-    module = built[0]
-    if not isinstance(module, nn.Module):
-        raise Unusable(f"net.path: the first thing is no torch.nn.Module but {_kind(module)}")
-    calibration, inputs, labels = (
-        _tensor(value, what).to(device)
-        for value, what in zip(
-            built[1:], ("calibration inputs", "evaluation inputs", "labels"), strict=True
-        )
-    )
-    module = module.to(device).eval().requires_grad_(False)
-    if len(inputs) != len(labels):
-        raise Unusable(f"net.path: {len(inputs)} evaluation inputs, but {len(labels)} labels")
-    if calibration.shape[1:] != inputs.shape[1:]:
-        raise Unusable(
-            f"net.path: calibration inputs are {tuple(calibration.shape[1:])} each, evaluation "
-            f"inputs {tuple(inputs.shape[1:])}: give both in one form"
-        )
-    _check_answers(module, inputs, labels)
-    return module, calibration, inputs, labels
 
 
 def describe(
@@ -186,63 +144,6 @@ def describe(
         found = moments(_places(layer, x), _outputs(layer, z), _outputs(layer, slope))
         fields.append({"W": weights.cpu().numpy(), "b": shift.cpu().numpy(), **found})
     return public_layers(layers, fields)
-
-
-def _function(path: str) -> Callable[..., Any]:
-    """Import the user's file and give the function it names. Raises: Unusable."""
-    file, colon, name = path.rpartition(":")
-    file, name = (file, name) if colon and name.isidentifier() else (path, BUILD)
-    spec = importlib.util.spec_from_file_location("evolve_own_net", file)
-    if spec is None or spec.loader is None or not Path(file).is_file():
-        raise Unusable(f"net.path: {file} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # so that dataclasses and pickles of it work
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's file raises
-        raise Unusable(f"net.path: {file} cannot be imported: {_short(error)}") from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise Unusable(f"net.path: {file} defines no function `{name}` (FILE.py:NAME names it)")
-    return function
-
-
-def _called(build: Callable[..., Any], named: Any) -> Any:
-    try:
-        return build(named.checkpoint.path) if named.checkpoint.path else build()
-    except Exception as error:  # whatever the user's function raises
-        raise Unusable(f"net.path: build() failed: {_short(error)}") from error
-
-
-def _tensor(value: Any, what: str) -> Tensor:
-    if isinstance(value, np.ndarray):
-        value = torch.from_numpy(value)
-    if not isinstance(value, Tensor) or value.ndim == 0:
-        raise Unusable(f"net.path: {what} must be one tensor or array, not {_kind(value)}")
-    if len(value) < LEAST_EXAMPLES:
-        raise Unusable(f"net.path: {len(value)} {what}: give {LEAST_EXAMPLES} at least")
-    if value.is_floating_point() and not value.isfinite().all():
-        raise Unusable(f"net.path: {what} hold numbers that are not finite")
-    return value.detach()
-
-
-def _check_answers(module: nn.Module, inputs: Tensor, labels: Tensor) -> None:
-    if labels.is_floating_point() or labels.dtype == torch.bool:
-        raise Unusable(f"net.path: labels are {labels.dtype}: give whole numbers, the classes")
-    try:
-        with torch.no_grad():
-            logits = module(inputs[:2])
-    except Exception as error:  # whatever the user's module raises
-        raise Unusable(f"net.path: the net fails on evaluation inputs: {_short(error)}") from error
-    wanted = (2, *labels.shape[1:])
-    if not isinstance(logits, Tensor) or logits.shape[:-1] != wanted or labels.ndim > 2:
-        raise Unusable(
-            f"net.path: for labels {tuple(labels.shape)} the net must answer logits (n, classes) or "
-            f"(n, places, classes), one row per label; it gave {_kind(logits)} for two inputs"
-        )
-    low, high, classes = int(labels.min()), int(labels.max()), logits.shape[-1]
-    if low < 0 or high >= classes:
-        raise Unusable(f"net.path: labels run from {low} to {high}, but there are {classes} logits")
 
 
 def _passed(module: nn.Module, inputs: Tensor) -> list[str]:
@@ -324,13 +225,3 @@ def _reference(labels: Tensor) -> float:
 
 def _rows(logits: Tensor) -> Tensor:
     return logits.reshape(-1, logits.shape[-1])
-
-
-def _kind(value: Any) -> str:
-    shape = f" of shape {tuple(value.shape)}" if isinstance(value, Tensor | np.ndarray) else ""
-    size = f" of {len(value)}" if isinstance(value, tuple | list | dict) else ""
-    return f"{type(value).__name__}{shape}{size}"
-
-
-def _short(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]

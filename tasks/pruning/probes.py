@@ -24,6 +24,7 @@ def probes(pattern: str, real: RealNets) -> Iterator[Instance]:
 
     real: gives the train nets; called when the synthetic probes are through.
     """
+    pattern = pattern.split()[0]
     yield _instance("one-layer", [synthetic("one", 11, 7)], 0.5, pattern)
     yield _instance(
         "mixed",
@@ -51,7 +52,10 @@ def probes(pattern: str, real: RealNets) -> Iterator[Instance]:
 def synthetic(
     name: str, out: int, fan_in: int, *, kind: str = "linear", scale: float = 1.0
 ) -> dict[str, Any]:
-    """Draw a layer with moments that could be those of one: some inputs are always zero."""
+    """Draw a layer with moments that could be those of one: some inputs are always zero.
+
+    It has the three fields of layers whose units are cut too, which other criteria do not read.
+    """
     draw = rng("pruning", "probe", name)
     x = np.maximum(draw.normal(0.3, 1, (60, fan_in)) @ _mixing(draw, fan_in), 0) * scale
     x[:, draw.random(fan_in) < 0.1] = 0
@@ -59,7 +63,11 @@ def synthetic(
     z = x @ weights.T
     slope = draw.normal(0, draw.gamma(1, 1, out), (60, out)) * (z > 0)
     each = slope[:, :, None] * x[:, None, :]
+    read = np.maximum(z, 0)
     fields = {
+        "W_next": draw.normal(0, 1, (out, 5)) / np.sqrt(out),
+        "a_norm": np.sqrt((read**2).mean(0)),
+        "a_mean": read.mean(0),
         "W": weights,
         "b": draw.normal(0, 0.1, out),
         "x_norm": np.sqrt((x**2).mean(0)),
@@ -82,7 +90,7 @@ def _tied(layer: dict[str, Any]) -> dict[str, Any]:
     """Round everything coarsely, and make the second half of the outputs repeat the first."""
     coarse = {key: np.round(layer[key], 1) for key in FIELDS}
     half = len(coarse["W"]) // 2
-    for key in ("W", "b", "z_mean", "z_std", "G", "G2"):
+    for key in ("W", "b", "z_mean", "z_std", "G", "G2"):  # the readers of units stay apart
         coarse[key][half : 2 * half] = coarse[key][:half]
     return {**layer, **coarse}
 
@@ -105,7 +113,8 @@ def _slice(layer: dict[str, Any]) -> dict[str, Any]:
     both, inputs = np.ix_(rows, columns), np.ix_(columns, columns)
     part = {key: layer[key][both] for key in ("W", "G", "G2")}
     part |= {key: layer[key][columns] for key in ("x_norm", "x_mean")}
-    part |= {key: layer[key][rows] for key in ("b", "z_mean", "z_std")}
+    named = ("b", "z_mean", "z_std", "W_next", "a_norm", "a_mean")
+    part |= {key: layer[key][rows] for key in named if key in layer}
     return {**layer, **part, "H": layer["H"][inputs]}
 
 

@@ -12,17 +12,23 @@ from torch import Tensor
 
 from .calibration import describe, public_layers
 from .fitting import RECIPES, Recipe, batches, descend, losses
-from .nets import Architecture, forward, layers_of
+from .nets import Architecture, forward, layers_of, units_of
 
 CHUNK = 64  # evaluation examples of one pass: larger ones leave the processor's cache
 
 
 @dataclass(frozen=True)
 class FineTuning:
-    """A short training of what is left: `steps` of AdamW at a share of the first rate."""
+    """A short training of what is left: AdamW, its rate falling to zero.
 
-    steps: int
-    share: float = 0.25
+    steps: none for none. rate: the first rate, relative to that of the net's own training.
+    """
+
+    steps: int = 0
+    rate: float = 0.25
+
+
+NO_TUNING = FineTuning()
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class TrainedNet:
     device: str = "cpu"
     _dense: list[float] = field(default_factory=list, repr=False)
 
-    def recovered(self, masks: Sequence[np.ndarray], tuning: FineTuning | None = None) -> float:
+    def recovered(self, masks: Sequence[np.ndarray], tuning: FineTuning = NO_TUNING) -> float:
         """Give the share of the dense net's quality that is left: 1 for all, 0 for a guess."""
         if not self._dense:
             self._dense.append(self.quality(self.parameters()))
@@ -65,21 +71,33 @@ class TrainedNet:
         }
 
     def masked(
-        self, masks: Sequence[np.ndarray], tuning: FineTuning | None = None
+        self, masks: Sequence[np.ndarray], tuning: FineTuning = NO_TUNING
     ) -> dict[str, Tensor]:
-        """Give the parameters under masks (out, fan_in), fine-tuned if told."""
+        """Give the parameters under masks, fine-tuned if told.
+
+        masks: (out, fan_in) of every layer, or (out,) of every layer whose units may be cut.
+        """
         params = self.parameters()
-        kept = {
-            f"{layer.name}.W": torch.from_numpy(mask)[None].to(self.device)
-            for layer, mask in zip(layers_of(self.shape), masks, strict=True)
-        }
+        kept = self._kept([torch.from_numpy(np.array(mask)).to(self.device) for mask in masks])
         for key, mask in kept.items():
             params[key] = params[key] * mask
-        if tuning is not None:
+        if tuning.steps:
             first = RECIPES[self.shape.family]
-            recipe = replace(first, steps=tuning.steps, rate=first.rate * tuning.share, warm=1)
+            recipe = replace(first, steps=tuning.steps, rate=first.rate * tuning.rate, warm=1)
             descend(self.shape, params, self._batches(recipe), recipe, masks=kept)
         return params
+
+    def _kept(self, masks: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Give what of which parameters stays, with an axis of one net."""
+        if masks[0].ndim == 1:
+            # Without its bias a unit is zero, and so is what an activation makes of it.
+            names = [units.layer.name for units in units_of(self.shape)]
+            rows = list(zip(names, masks, strict=True))
+            return {f"{name}.W": mask[None, :, None] for name, mask in rows} | {
+                f"{name}.b": mask[None] for name, mask in rows
+            }
+        layers = layers_of(self.shape)
+        return {f"{layer.name}.W": mask[None] for layer, mask in zip(layers, masks, strict=True)}
 
     def quality(self, params: Mapping[str, Tensor]) -> float:
         """Give the accuracy of a classifier, or minus bits per character, over all examples."""
@@ -96,10 +114,16 @@ class TrainedNet:
                 total += found * inputs.shape[1]
         return total / len(self.targets)
 
-    def layers(self, masks: Sequence[np.ndarray] | None = None) -> list[dict[str, Any]]:
-        """Describe the layers as criteria see them, of the net as masks leave it if there are any."""
+    def layers(
+        self, masks: Sequence[np.ndarray] | None = None, examples: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Describe the layers as criteria see them, of the net as masks leave it if there are any.
+
+        examples: how many to calibrate on; all of them unless told.
+        """
         params = self.parameters() if masks is None else self.masked(masks)
-        fields = describe(self.shape, params, *self._tensors(*self.calibration))
+        inputs, targets = (part[:examples] for part in self.calibration)
+        fields = describe(self.shape, params, *self._tensors(inputs, targets))
         return public_layers(layers_of(self.shape), fields)
 
     def _tensors(self, inputs: np.ndarray, targets: np.ndarray) -> tuple[Tensor, Tensor]:
