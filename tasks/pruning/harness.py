@@ -10,14 +10,11 @@ def call(candidate, public, rng):
     """Give one mask (bool) per layer, True where a weight stays.
 
     public: `layers`, `sparsity`, and `pattern`: "weights" are ranked together over all layers;
-    of "1:4" the 1 highest of every 4 weights in a row stay; "units" ranks outputs of layers, whole.
+    of "1:4" the 1 highest of every 4 weights in a row stay.
     Raises: ValueError for scores of another shape, or NaN.
     """
     layers, sparsity, pattern = public["layers"], public["sparsity"], public["pattern"]
     shapes = [layer["W"].shape for layer in layers]
-    if pattern == "units":
-        units = as_scores(candidate(layers, sparsity), [shape[:1] for shape in shapes])
-        return ranked_together(units, sparsity)
     scores = as_scores(candidate(layers, sparsity), shapes)
     if pattern == "weights":
         return ranked_together(scores, sparsity)

@@ -210,10 +210,12 @@ def test_published_criteria_rank_on_digits_as_in_the_readme(train: list[Instance
 
 def test_a_reference_that_looks_again_beats_its_criterion(train: list[Instance]) -> None:
     control = loaded(FOLDER / "controls" / "iterative_fisher_lamp.py").score
-    instance = of_family(train, "mlp")[2]  # at .95
-    net = instance.private["net"]
-    found = net.recovered(control(**instance.public, private=instance.private))
-    assert found > net.recovered(masks_of("fisher_lamp", instance)) + 0.1
+    found, plain = 0.0, 0.0
+    for instance in of_family(train, "mlp")[2:4]:  # at .95 and .98
+        net = instance.private["net"]
+        found += net.recovered(control(**instance.public, private=instance.private))
+        plain += net.recovered(masks_of("fisher_lamp", instance))
+    assert found > plain + 0.1
 
 
 def test_moments_are_those_of_a_torch_module(train: list[Instance]) -> None:
@@ -374,10 +376,7 @@ def test_a_net_of_the_users_own_is_pruned_and_graded(
         (("inputs, labels\n", "inputs, labels + 1\n"), "run from"),
         (("argmax(-1)", "argmax(-1)[torch.randperm(300)]"), "no better"),
         (("nn.Linear(144, 3)", "nn.Linear(143, 3)"), "RuntimeError"),
-        (
-            ("nn.Flatten(), nn.Linear(144, 3)", "nn.Flatten(0)"),
-            "RuntimeError|must answer logits|dimen",
-        ),
+        (("argmax(-1)", "argmax(-1)[:, None]"), "must answer logits"),
     ],
 )
 def test_what_is_wrong_with_a_net_is_told(
