@@ -31,9 +31,10 @@ Described = tuple[TrainedNet, list[dict[str, Any]]]
 
 
 class _Wanted(NamedTuple):
-    """A net to be trained. name: seeds it."""
+    """A net to be trained. name: seeds it. place: its own in a block."""
 
     name: str
+    place: str
     shape: Architecture
 
 
@@ -43,7 +44,7 @@ def nets_of(split: str, settings: Any, block: int) -> list[Described]:
     wanted = _wanted(split, training, getattr(settings, f"{split}_nets"))
     params = _trained(wanted, settings.device)
     nets = [
-        _net(f"{split}-{block}-{each.name}", split, each, params[each.name], settings.device)
+        _net(f"{split}-{block}-{each.place}", split, each, params[each.name], settings.device)
         for each in wanted
     ]
     seen = _seen(nets, f"{split}-{block}", settings.device)
@@ -60,8 +61,9 @@ def _wanted(split: str, training: int, count: int) -> list[_Wanted]:
         for number in range(count):
             others = UNUSUAL[family]
             widths = others[number % len(others)] if split == "test" else USUAL[family]
-            name = f"{split}{training}{family}{number}"
-            found.append(_Wanted(name, Architecture(family, widths, size * (family == "lm"))))
+            place = f"{family}{number}"
+            shape = Architecture(family, widths, size * (family == "lm"))
+            found.append(_Wanted(f"{split}-{training}-{place}", place, shape))
     return found
 
 

@@ -114,6 +114,13 @@ class TrainedNet:
                 total += found * inputs.shape[1]
         return total / len(self.targets)
 
+    def losses(self, params: Mapping[str, Tensor], rows: slice | np.ndarray) -> Tensor:
+        """Give the mean losses (M,) of M nets on some calibration examples; controls train by it."""
+        inputs, targets = self._tensors(*(part[rows] for part in self.calibration))
+        nets = len(next(iter(params.values())))
+        logits = forward(self.shape, params, inputs.expand(nets, *inputs.shape[1:]))
+        return losses(logits, targets.expand(nets, *targets.shape[1:]))
+
     def layers(
         self, masks: Sequence[np.ndarray] | None = None, examples: int | None = None
     ) -> list[dict[str, Any]]:

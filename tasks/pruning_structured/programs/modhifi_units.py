@@ -5,8 +5,6 @@ paper takes synthetic data, and the fidelity of components in the next layer; ou
 what a unit sends on as a share of all that its layer sends, on the calibration examples.
 """
 
-import numpy as np
-
 
 def saliency(layer):
     """Share of the power that the readers of this layer get."""

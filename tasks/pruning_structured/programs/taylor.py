@@ -5,8 +5,6 @@ Source: Molchanov, Mallya, Tyree, Frosio, Kautz, "Importance Estimation for Neur
 the squared weight, in one shot.
 """
 
-import numpy as np
-
 
 def saliency(layer):
     """Sum over incoming weights of their squares times their mean squared gradients."""
