@@ -114,12 +114,17 @@ class TrainedNet:
                 total += found * inputs.shape[1]
         return total / len(self.targets)
 
-    def losses(self, params: Mapping[str, Tensor], rows: slice | np.ndarray) -> Tensor:
-        """Give the mean losses (M,) of M nets on some calibration examples; controls train by it."""
+    def answers(
+        self, params: Mapping[str, Tensor], rows: slice | np.ndarray
+    ) -> tuple[Tensor, Tensor]:
+        """Give logits (M, n, ...) of M nets on some calibration examples, and targets (n, ...).
+
+        Controls measure and train by it.
+        """
         inputs, targets = self._tensors(*(part[rows] for part in self.calibration))
         nets = len(next(iter(params.values())))
         logits = forward(self.shape, params, inputs.expand(nets, *inputs.shape[1:]))
-        return losses(logits, targets.expand(nets, *targets.shape[1:]))
+        return logits, targets[0]
 
     def layers(
         self, masks: Sequence[np.ndarray] | None = None, examples: int | None = None
