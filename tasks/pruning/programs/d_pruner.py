@@ -1,6 +1,6 @@
 """D-Pruner: what a domain's loss says of a weight, kept near what all text says of it.
 
-Source: Zhang, Xu, Tang, "Pruning as a Domain-specific LLM Extractor", 2024, arXiv 2405.06275. The
+Source: Zhang et al., "Pruning as a Domain-specific LLM Extractor", 2024, arXiv 2405.06275. The
 domain's part is the first and second order change of its loss; the general part, which the paper
 turns into a penalty of the loss, is the error after optimal brain surgeon. Ours has one set of
 examples for both, and adds the parts after scaling each to mean one.

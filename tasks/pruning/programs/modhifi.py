@@ -1,6 +1,6 @@
 """ModHiFi's subset fidelity: how much of an output one of its weights alone reproduces.
 
-Source: Kashyap et al., "ModHiFi: Identifying High Fidelity predictive components for Model
+Source: "ModHiFi: Identifying High Fidelity predictive components for Model
 Modification", 2025. The paper scores whole components from synthetic data; ours scores the parts
 that single weights add to an output, with their correlations on the calibration examples.
 """

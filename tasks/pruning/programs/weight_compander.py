@@ -1,6 +1,6 @@
 """Weight Compander's shaping: large weights are pressed together before they are compared.
 
-Source: Friedrich et al., "Weight Compander: A Simple Weight Reparameterization for
+Source: Cakaj, Mehnert, Yang, "Weight Compander: A Simple Weight Reparameterization for
 Regularization", 2023, arXiv 2306.16993. The paper trains through the shaping arctan; ours shapes the
 trained weights by it, in units of the layer's spread, and multiplies by the activation as Wanda does.
 """
