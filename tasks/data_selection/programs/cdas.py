@@ -15,7 +15,7 @@ def score(pool, k, rng):
     share = np.bincount(y, minlength=p.shape[1]) / len(y)
     loss = -np.log(p[np.arange(len(y)), y] + 1e-9)
     ratio = loss / (-np.log(share[y]) + 1e-3)
-    # As in the paper, a ratio above one means that the features mislead: such examples are left out.
+    # As in the paper, a ratio above one means that the features mislead: those come last.
     return np.where(ratio <= 1, ratio, -ratio)
 
 

@@ -14,7 +14,7 @@ def score(pool, k, rng):
 
 
 def choose(pool, w, k, rng):
-    """Weighted Lloyd from random centres; then every centre in turn takes its nearest free example."""
+    """Weighted Lloyd from random centres; then each centre takes its nearest free example."""
     rounds = 5
     X = pool["X"]
     k = min(k, len(X))

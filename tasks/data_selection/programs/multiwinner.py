@@ -1,7 +1,7 @@
 """Multiwinner rank aggregation: scores vote, and each is represented in what is chosen.
 
 Source: Thiele's sequential rule for proportional approval, 1895, as in Faliszewski, Skowron,
-Slinko, Talmon, "Multiwinner Voting: A New Challenge for Social Choice Theory", 2017. Ours lets five
+Slinko, Talmon, "Multiwinner Voting: A New Challenge for Social Choice Theory", 2017. Ours lets four
 scores approve of their upper 2 k examples, and breaks ties by the mean of their ranks (Borda).
 """
 
@@ -9,16 +9,14 @@ import numpy as np
 
 
 def score(pool, k, rng):
-    """Ranks (N, 5) in 0 to 1: by belief, early belief, trusted nets, typical and rare features."""
+    """Ranks (N, 4) in 0 to 1: by belief, early belief, trusted nets and rarity of features."""
     rows = np.arange(len(pool["y"]))
     belief = pool["probs"][:, :, rows, pool["y"]].mean(0)
-    E = pool["emb"] / (np.linalg.norm(pool["emb"], axis=1, keepdims=True) + 1e-9)
     X = pool["X"] - pool["X"].mean(0)
     parts = (
         belief.mean(0),
         belief[: max(len(belief) // 3, 1)].mean(0),
         pool["tgt_probs"][rows, pool["y"]],
-        E @ E.mean(0),
         (X**2).sum(1),
     )
     order = np.argsort(np.stack(parts, axis=1), axis=0, kind="stable")
