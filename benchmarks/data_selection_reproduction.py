@@ -26,7 +26,9 @@ from evolve.task import Instance, rng
 
 FOLDER = Path(__file__).resolve().parents[1] / "tasks" / "data_selection"
 BUDGETS = (0.05, 0.1, 0.2, 0.3)
-SETTINGS = SimpleNamespace(pool_size=2000, initialisations=3, device="cpu")
+SETTINGS = SimpleNamespace(
+    pool_size=2000, initialisations=3, device="cpu", data=SimpleNamespace(path="", dirt=True)
+)
 # name: mean, then at each budget; None where the prototypes left no number.
 REFERENCE: dict[str, tuple[float | None, ...]] = {
     "full_pool": (0.921, None, None, None, None),
@@ -34,6 +36,12 @@ REFERENCE: dict[str, tuple[float | None, ...]] = {
     "el2n_hardest": (0.012, None, None, None, None),
     "forgetting": (0.024, None, None, None, None),
     "el2n_easiest": (0.604, None, None, None, None),
+    "grand": (0.081, None, None, None, None),
+    "margin": (0.361, None, None, None, None),
+    "small_loss": (0.706, None, None, None, None),
+    "k_means": (0.737, None, None, None, None),
+    "dsir_like": (0.747, None, None, None, None),
+    "color_like": (0.713, None, None, None, None),
     "k_center": (0.614, None, None, None, None),
     "herding": (0.849, None, None, None, None),
     "dfn_like": (0.771, None, None, None, None),
@@ -86,8 +94,9 @@ def default_instances(task: ModuleType, pools: int, first: int = 0) -> list[Inst
     package = sys.modules[task.__name__.rpartition(".")[0] + ".pools"]
     names = [f"valid-reproduction-{number}" for number in range(first, first + pools)]
     regime = package.REGIMES["default"]
-    drawn = [package.draw_pool(name, SETTINGS.pool_size, regime) for name in names]
-    public, private = task.describe(names, drawn, SETTINGS.device)
+    material = task.material(SETTINGS)
+    drawn = [package.draw_pool(name, SETTINGS.pool_size, regime, material) for name in names]
+    public, private = task.describe(names, drawn, material.classes, SETTINGS.device)
     return [
         task.at_budget(
             name,

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from evolve.task import Instance, rng
 
-from .pools import CLASSES
 from .training import Nets, Recipe, hidden_units, initial, logits, train
 
 LEARNER = Recipe()
 
 
-def accuracies(instances: Sequence[Instance], choices: Sequence[np.ndarray]) -> list[float]:
+@dataclass(frozen=True)
+class Choice:
+    """What nets are trained on: rows (n,) int64 of the pool, ascending.
+
+    soft: with the mean belief of nets that saw the whole pool in place of the given labels; no
+    candidate can ask for that.
+    """
+
+    rows: np.ndarray
+    soft: bool = False
+
+
+def accuracies(instances: Sequence[Instance], choices: Sequence[Choice]) -> list[float]:
     """Give the mean accuracy, 0 to 1, over the initialisations of every instance.
 
-    choices: row numbers, each (n,) int64 and ascending. All nets are trained as one program.
+    All nets are trained as one program.
     """
     device = instances[0].private["device"]
     nets_each = [instance.private["initialisations"] for instance in instances]
-    images, labels, offsets = _table(instances, device)
+    images, labels, offsets = _table(instances, choices, device)
     plans = [
-        (*_plan(instance, choice, number), offset)
+        (*_plan(instance, choice.rows, number), offset)
         for instance, choice, offset, times in zip(
             instances, choices, offsets, nets_each, strict=True
         )
@@ -46,22 +58,36 @@ def accuracies(instances: Sequence[Instance], choices: Sequence[np.ndarray]) -> 
 
 
 def _table(
-    instances: Sequence[Instance], device: str
+    instances: Sequence[Instance], choices: Sequence[Choice], device: str
 ) -> tuple[torch.Tensor, torch.Tensor, list[int]]:
-    """Lay the pools of instances under one another, each once, with where each instance begins."""
-    begins: dict[int, int] = {}
-    images, labels, end = [], [], 0
-    for instance in instances:
+    """Lay the pools of instances under one another, with where each instance begins.
+
+    A pool stands there once with its given labels, and once with soft ones where a choice has them.
+    """
+    begins: dict[tuple[int, bool], int] = {}
+    images, targets, offsets, end = [], [], [], 0
+    for instance, choice in zip(instances, choices, strict=True):
         own = instance.private["images"]
-        if id(own) not in begins:
-            begins[id(own)] = end
+        place = id(own), choice.soft
+        if place not in begins:
+            begins[place] = end
             images.append(own)
-            labels.append(instance.private["labels"])
+            targets.append(_targets(instance, choice.soft))
             end += len(own)
+        offsets.append(begins[place])
     rows = torch.from_numpy(np.concatenate(images)).to(device)
-    given = torch.from_numpy(np.concatenate(labels)).to(device)
-    targets = torch.nn.functional.one_hot(given, CLASSES).to(torch.float32)
-    return rows, targets, [begins[id(instance.private["images"])] for instance in instances]
+    return rows, torch.from_numpy(np.concatenate(targets)).to(device), offsets
+
+
+def _targets(instance: Instance, soft: bool) -> np.ndarray:
+    """Give what a net is to say of every row of a pool, (N, C) float32."""
+    if soft:
+        return instance.private["soft_labels"]
+    return np.eye(_classes(instance), dtype=np.float32)[instance.private["labels"]]
+
+
+def _classes(instance: Instance) -> int:
+    return instance.public["pool"]["n_classes"]
 
 
 def _plan(instance: Instance, choice: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -70,7 +96,7 @@ def _plan(instance: Instance, choice: np.ndarray, number: int) -> tuple[np.ndarr
     They depend on the instance only, so that two programs meet the same luck.
     """
     draw = rng("data_selection", "grade", instance.name, number)
-    weights = initial(draw, instance.private["images"].shape[1], CLASSES, LEARNER.hidden)
+    weights = initial(draw, instance.private["images"].shape[1], _classes(instance), LEARNER.hidden)
     place = draw.random((LEARNER.steps, LEARNER.batch), dtype=np.float32)
     # float32 just below one may round up to len(choice).
     return choice[np.minimum((place * len(choice)).astype(np.int64), len(choice) - 1)], weights

@@ -18,10 +18,10 @@ AXES = {"X": 0, "y": 0, "probs": 2, "emb": 0, "hid": 1, "grad_norm": 0, "tgt_pro
 RealPools = Callable[[], list[tuple[str, dict[str, np.ndarray], dict[str, np.ndarray]]]]
 
 
-def probes(real: RealPools) -> Iterator[Instance]:
+def probes(real: RealPools, classes: int) -> Iterator[Instance]:
     """Give the probes; the first is tiny, and no two of its dimensions are equal.
 
-    real: gives the train pools; called when the synthetic probes are through.
+    real: gives the train pools, of so many classes; called when the synthetic probes are through.
     """
     yield _instance("sizes", synthetic("sizes", n=37, d=11, k=2, t=3, c=5, h=7, trusted=13), k=6)
     ties = synthetic("ties", n=67, d=12, k=4, t=5, c=3, h=8, trusted=9, scale=1e-3)
@@ -37,7 +37,7 @@ def probes(real: RealPools) -> Iterator[Instance]:
             else array
             for key, array in public.items()
         }
-        yield _instance(f"slice {number}", {**part, "n_classes": 10}, k)
+        yield _instance(f"slice {number}", {**part, "n_classes": classes}, k)
 
 
 def synthetic(

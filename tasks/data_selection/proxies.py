@@ -13,7 +13,7 @@ import torch
 
 from evolve.task import rng
 
-from .pools import CLASSES, Pool
+from .pools import Pool
 from .training import Nets, Recipe, hidden_units, initial, logits, train
 
 NETS = 4
@@ -43,7 +43,11 @@ class Views:
 
 
 def train_proxies(
-    names: Sequence[str], pools: Sequence[Pool], device: str, report: Callable[[int, int], None]
+    names: Sequence[str],
+    pools: Sequence[Pool],
+    classes: int,
+    device: str,
+    report: Callable[[int, int], None],
 ) -> Views:
     """Train the proxies of pools, which have names, and look at every pool through its own.
 
@@ -55,7 +59,7 @@ def train_proxies(
     ]
     images = torch.from_numpy(np.stack([pool.images for pool in pools])).to(device)
     labels = torch.from_numpy(np.stack([pool.labels for pool in pools])).to(device)
-    probs = np.empty((count * NETS, CHECKPOINTS, size, CLASSES), np.float32)
+    probs = np.empty((count * NETS, CHECKPOINTS, size, classes), np.float32)
     hid = np.empty((count * NETS, size, PROXY.hidden), np.float32)
     norms = np.empty((count * NETS, size), np.float32)
 
@@ -66,57 +70,61 @@ def train_proxies(
         checkpoint = checkpoints.index(step)
         probs[which, checkpoint] = shown.cpu().numpy()
         if checkpoint == GRADIENT_CHECKPOINT:
-            error = shown - _one_hot(labels[pool])
+            error = shown - _one_hot(labels[pool], classes)
             norms[which] = (error.norm(dim=2) * hidden.norm(dim=2)).cpu().numpy()
         if step == PROXY.steps:
             hid[which] = hidden.cpu().numpy()
             report(which.stop, count * NETS)
 
-    order, start = _plans(names, "proxy", size, PROXY)
-    table = images.flatten(0, 1), _one_hot(labels.flatten())
+    order, start = _plans(names, "proxy", size, (images.shape[2], classes), PROXY)
+    table = images.flatten(0, 1), _one_hot(labels.flatten(), classes)
     train(*table, order, start, PROXY, look, frozenset(checkpoints))
     hid = hid.reshape(count, NETS, size, PROXY.hidden)
     return Views(
-        probs=probs.reshape(count, NETS, CHECKPOINTS, size, CLASSES),
+        probs=probs.reshape(count, NETS, CHECKPOINTS, size, classes),
         hid=hid,
         emb=hid.mean(1),
         grad_norm=norms.reshape(count, NETS, size).mean(1),
-        tgt_probs=_trusted_predictions(names, pools, images),
+        tgt_probs=_trusted_predictions(names, pools, classes, images),
     )
 
 
 def _trusted_predictions(
-    names: Sequence[str], pools: Sequence[Pool], images: torch.Tensor
+    names: Sequence[str], pools: Sequence[Pool], classes: int, images: torch.Tensor
 ) -> np.ndarray:
     """Give the mean class probabilities (P, N, C) of nets that saw the trusted examples only."""
     trusted = torch.from_numpy(np.concatenate([pool.trusted for pool in pools])).to(images.device)
     labels = torch.from_numpy(np.concatenate([pool.trusted_labels for pool in pools]))
-    shown = np.empty((len(pools) * NETS, images.shape[1], CLASSES), np.float32)
+    shown = np.empty((len(pools) * NETS, images.shape[1], classes), np.float32)
 
     def look(step: int, which: slice, nets: Nets) -> None:
         pool = torch.arange(which.start, which.stop, device=images.device) // NETS
         said = logits(nets, hidden_units(nets, images[pool]))
         shown[which] = torch.softmax(said, 1).transpose(1, 2).cpu().numpy()
 
-    order, start = _plans(names, "trusted", len(pools[0].trusted), TRUSTED)
-    targets = _one_hot(labels.to(images.device))
+    shape = images.shape[2], classes
+    order, start = _plans(names, "trusted", len(pools[0].trusted), shape, TRUSTED)
+    targets = _one_hot(labels.to(images.device), classes)
     train(trusted, targets, order, start, TRUSTED, look, frozenset([TRUSTED.steps]))
-    return shown.reshape(len(pools), NETS, -1, CLASSES).mean(1)
+    return shown.reshape(len(pools), NETS, -1, classes).mean(1)
 
 
 def _plans(
-    names: Sequence[str], purpose: str, size: int, recipe: Recipe
+    names: Sequence[str], purpose: str, size: int, shape: tuple[int, int], recipe: Recipe
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the batches (M, steps, batch) and initial weights (M, P), each pool on its own rows."""
+    """Draw the batches (M, steps, batch) and initial weights (M, P), each pool on its own rows.
+
+    shape: features and classes.
+    """
     order, start = [], []
     for number, name in enumerate(names):
         for net in range(NETS):
             draw = rng("data_selection", purpose, name, net)
             rows = draw.integers(0, size, (recipe.steps, recipe.batch))
             order.append(rows + number * size)
-            start.append(initial(draw, 64, CLASSES, recipe.hidden))
+            start.append(initial(draw, *shape, recipe.hidden))
     return np.stack(order), np.stack(start)
 
 
-def _one_hot(labels: torch.Tensor) -> torch.Tensor:
-    return torch.nn.functional.one_hot(labels, CLASSES).to(torch.float32)
+def _one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    return torch.nn.functional.one_hot(labels, classes).to(torch.float32)

@@ -1,4 +1,4 @@
-"""Data selection: choose training examples from a dirty pool of handwritten digits.
+"""Data selection: choose training examples from a dirty pool, of digits or of a user's own data.
 
 An instance is one pool at one budget. The chosen examples, with their given labels, train small
 nets whose accuracy on clean images is the score.
@@ -14,8 +14,11 @@ import numpy as np
 from evolve.task import Artefacts, Grade, Instance, Invalid, cached, progress
 
 from .composition import composition, feedback
-from .grading import accuracies
-from .pools import CLASSES, REGIMES, Pool, Regime, digits, draw_pool, hide, unseen
+from .digits import digits
+from .grading import Choice, accuracies
+from .material import Material
+from .own_data import own_material
+from .pools import REGIMES, UNTOUCHED, Pool, Regime, draw_pool, hide, unseen
 from .probes import probes
 from .proxies import train_proxies
 
@@ -30,11 +33,19 @@ def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
     Pools of `test` are graded on other images, and are dirty in ways that no other split shows.
     """
     if split == "probe":
-        yield from probes(lambda: _pools("train", 0, settings))
+        # Read first: a file that cannot be used is told of before anything is done.
+        classes = material(settings).classes
+        yield from probes(lambda: _pools("train", 0, settings), classes)
         return
     for number, (name, public, private) in enumerate(_pools(split, block, settings)):
         for budget in BUDGETS:
-            yield at_budget(name, public, private, budget, _regime_name(number), split, settings)
+            regime = regime_of(name, number, split, settings).name
+            yield at_budget(name, public, private, budget, regime, split, settings)
+
+
+def material(settings: Any) -> Material:
+    """Give what pools are drawn from. Raises: Unusable if that is a file with something wrong."""
+    return own_material(settings.data.path) if settings.data.path else digits()
 
 
 def at_budget(
@@ -48,17 +59,17 @@ def at_budget(
 ) -> Instance:
     """Give the instance of a pool, as `describe` describes it, at one budget, a share of it."""
     percent = f"{round(100 * budget)}%"
-    size = len(public["y"])
+    size, own = len(public["y"]), material(settings)
     return Instance(
         name=f"{name}-{percent}",
         public={
-            "pool": {**public, "n_classes": CLASSES, "budget_frac": budget},
+            "pool": {**public, "n_classes": own.classes, "budget_frac": budget},
             "k": round(budget * size),
         },
         private={
             **private,
             "whole": np.arange(size),
-            "evaluation": digits("test" if split == "test" else "valid"),
+            "evaluation": own.evaluation(split),
             "initialisations": settings.initialisations,
             "device": settings.device,
         },
@@ -83,16 +94,26 @@ def grade_many(instances: Sequence[Instance], outputs: Sequence[Any]) -> list[Gr
     grades = []
     scores = accuracies(instances, choices)
     for instance, choice, score in zip(instances, choices, scores, strict=True):
-        found = composition(instance.private, choice)
+        found = composition(instance.private, choice.rows)
         grades.append(Grade(score=score, measures=found, feedback=feedback(found)))
     return grades
 
 
-def _choice(instance: Instance, output: Any) -> np.ndarray:
-    """Give the chosen rows in ascending order, since a choice is a set. Raises: Invalid."""
+def _choice(instance: Instance, output: Any) -> Choice:
+    """Give what an output chooses. Raises: Invalid.
+
+    Only controls can hand back the very arrays of the private values: `whole` for the whole pool,
+    whatever k is, and {"rows", "labels"} with `soft_labels` to train with those.
+    """
     if output is instance.private["whole"]:
-        # Only a control can hand this very array back: the whole pool, whatever k is.
-        return instance.private["whole"]
+        return Choice(output)
+    if isinstance(output, dict) and output.get("labels") is instance.private["soft_labels"]:
+        return Choice(_rows(instance, output["rows"]), soft=True)
+    return Choice(_rows(instance, output))
+
+
+def _rows(instance: Instance, output: Any) -> np.ndarray:
+    """Give the chosen rows in ascending order, since a choice is a set. Raises: Invalid."""
     size, k = len(instance.public["pool"]["y"]), instance.public["k"]
     try:
         chosen = np.asarray(output)
@@ -133,33 +154,38 @@ def _pools(split: str, block: int, settings: Any) -> list[tuple[str, dict, dict]
 
 def _artefacts(split: str, block: int, count: int, settings: Any) -> Artefacts:
     names = [f"{split}-{block}-{number}" for number in range(count)]
+    own = material(settings)
 
     def build() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         pools = [
-            draw_pool(name, settings.pool_size, _regime(split, name, number))
+            draw_pool(name, settings.pool_size, regime_of(name, number, split, settings), own)
             for number, name in enumerate(names)
         ]
-        return describe(names, pools, settings.device)
+        return describe(names, pools, own.classes, settings.device)
 
-    depends = {"size": settings.pool_size, "pools": count, "device": settings.device}
+    depends = {
+        "size": settings.pool_size,
+        "pools": count,
+        "device": settings.device,
+        "dirt": settings.data.dirt,
+    }
     return cached(depends, build, name=f"pools-{split}-{block}")
 
 
-def _regime(split: str, name: str, number: int) -> Regime:
-    regime = REGIMES[_regime_name(number)]
+def regime_of(name: str, number: int, split: str, settings: Any) -> Regime:
+    """Give how dirty a pool is: by its number, and by its name on the hidden test."""
+    if not settings.data.dirt:
+        return UNTOUCHED
+    regime = REGIMES[MIX[number % len(MIX)]]
     return unseen(name, regime) if split == "test" else regime
 
 
-def _regime_name(number: int) -> str:
-    return MIX[number % len(MIX)]
-
-
 def describe(
-    names: Sequence[str], pools: Sequence[Pool], device: str
+    names: Sequence[str], pools: Sequence[Pool], classes: int, device: str
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Give what selectors see of pools, and what they do not: arrays with an axis of pools."""
     views = train_proxies(
-        names, pools, device, lambda done, total: progress(done, total, "proxy nets")
+        names, pools, classes, device, lambda done, total: progress(done, total, "proxy nets")
     )
     seen = [hide(name, pool.images, pool.trusted) for name, pool in zip(names, pools, strict=True)]
     public = {
@@ -176,6 +202,7 @@ def describe(
     private = {
         "images": np.stack([pool.images for pool in pools]),
         "labels": public["y"],
+        "soft_labels": views.probs[:, :, -1].mean(1),
         "truth": np.stack([pool.truth for pool in pools]),
         "group": np.stack([pool.group for pool in pools]),
         "difficulty": np.stack(
