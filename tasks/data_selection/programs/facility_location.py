@@ -17,7 +17,7 @@ def score(pool, k, rng):
 
 def choose(pool, w, k, rng):
     """Lazily the largest gain in weighted nearness; stale gains bound fresh ones from above."""
-    clients = 2048
+    clients = 1024
     X = pool["X"]
     some = np.arange(0, len(X), -(-len(X) // clients))
     norm = (X**2).sum(1)
