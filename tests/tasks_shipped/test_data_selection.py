@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
+import json
+import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -15,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 
+from evolve.grading import namespace
 from evolve.spec import TaskSpec, read_spec
 from evolve.task import Instance, Invalid
 
@@ -49,7 +54,7 @@ def spec() -> TaskSpec:
 
 @pytest.fixture(scope="module")
 def settings(spec: TaskSpec) -> SimpleNamespace:
-    return SimpleNamespace(**{**spec.settings, **FEW})
+    return namespace({**spec.settings, **FEW})
 
 
 @pytest.fixture(scope="module")
@@ -169,22 +174,51 @@ def test_fewer_than_k_are_a_choice(task: ModuleType, train: list[Instance]) -> N
     assert 0 <= task.grade(train[0], [5]).score <= 1
 
 
-@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
-def test_programs_choose_k_on_every_probe(path: Path, probes: list[Instance]) -> None:
-    for instance in probes:
-        chosen = run(path, instance)
-        size, k = len(instance.public["pool"]["y"]), instance.public["k"]
-        assert len(set(chosen.tolist())) == len(chosen) == min(k, size)
-        assert chosen.min() >= 0
-        assert chosen.max() < size
+@pytest.fixture(scope="module")
+def chosen(probes: list[Instance]) -> dict[str, list[np.ndarray]]:
+    """What every program chooses on every probe; a warning of numpy is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return {path.stem: [run(path, instance) for instance in probes] for path in PROGRAMS}
 
 
-def test_programs_differ_on_the_probes(probes: list[Instance]) -> None:
-    choices = {
-        path.stem: tuple(frozenset(run(path, instance).tolist()) for instance in probes)
-        for path in PROGRAMS
-    }
-    assert len(set(choices.values())) == len(PROGRAMS)
+def test_programs_choose_k_on_every_probe(
+    chosen: dict[str, list[np.ndarray]], probes: list[Instance]
+) -> None:
+    for name, choices in chosen.items():
+        for instance, choice in zip(probes, choices, strict=True):
+            size, k = len(instance.public["pool"]["y"]), instance.public["k"]
+            place = f"{name} on {instance.name}"
+            assert len(set(choice.tolist())) == len(choice) == min(k, size), place
+            assert choice.min() >= 0, place
+            assert choice.max() < size, place
+
+
+def test_programs_differ_on_the_probes(chosen: dict[str, list[np.ndarray]]) -> None:
+    behaviours = {tuple(frozenset(choice.tolist()) for choice in each) for each in chosen.values()}
+    assert len(behaviours) == len(PROGRAMS)
+
+
+def test_programs_cite_a_paper_and_the_year_of_it() -> None:
+    for path in PROGRAMS:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        cites = "Source" in text and re.search(r"\b(19|20)\d\d\b", text)
+        assert cites or path.stem == "trivial", path.stem
+
+
+def test_choices_differ_in_place_on_the_grid(
+    task: ModuleType, train: list[Instance], spec: TaskSpec
+) -> None:
+    """The published programs spread over the map: redundant and not, easy and hard."""
+    places = {}
+    for name in ("dpp", "k_center", "quadmix", "small_loss", "vog"):
+        choice = run(FOLDER / "programs" / f"{name}.py", train[1])
+        measures = task.composition(train[1].private, np.sort(choice))
+        places[name] = tuple(
+            int((measures[m.name] - m.range[0]) / (m.range[1] - m.range[0]) * m.bins)
+            for m in spec.measures
+        )
+    assert len(set(places.values())) == len(places)
 
 
 def test_blocks_give_what_they_declare(spec: TaskSpec, probes: list[Instance]) -> None:
@@ -246,8 +280,7 @@ def test_no_array_of_the_answers_is_public(train: list[Instance]) -> None:
 def test_pools_cannot_be_looked_up_among_the_digits(
     task: ModuleType, train: list[Instance]
 ) -> None:
-    pools = importlib.import_module("data_selection.pools")
-    known, labels = pools.digits("train")
+    known, labels = task.digits().pool
     pool, truth = train[0].public["pool"], train[0].private["truth"]
 
     def found(views: np.ndarray) -> float:
@@ -262,9 +295,9 @@ def test_pools_cannot_be_looked_up_among_the_digits(
 
 
 def test_images_that_grade_are_never_in_a_pool(task: ModuleType, settings: SimpleNamespace) -> None:
-    pools = importlib.import_module("data_selection.pools")
+    digits = task.digits()
     parts = [
-        {image.tobytes() for image in pools.digits(part)[0]} for part in ("train", "valid", "test")
+        {image.tobytes() for image in part[0]} for part in (digits.pool, digits.valid, digits.test)
     ]
     assert [len(part) for part in parts] == [900, 400, 497]
     assert not parts[0] & parts[1]
@@ -294,7 +327,7 @@ def test_a_pool_does_not_depend_on_how_many_there_are(
 def test_regimes_are_as_dirty_as_they_say(task: ModuleType, train: list[Instance]) -> None:
     pools = importlib.import_module("data_selection.pools")
     for regime in pools.REGIMES.values():
-        pool = pools.draw_pool(f"dirt-{regime.name}", 2000, regime)
+        pool = pools.draw_pool(f"dirt-{regime.name}", 2000, regime, task.digits())
         strange = pool.truth == pools.OUT_OF_DISTRIBUTION
         wrong = (pool.truth != pool.labels) & ~strange
         assert strange.mean() == pytest.approx(regime.ood, abs=0.001)
@@ -311,7 +344,8 @@ def test_another_process_gives_the_same_instances(train: list[Instance], tmp_pat
         "torch.set_num_threads(1)\n"
         f"sys.path.insert(0, {str(FOLDER.parent)!r})\n"
         f"task = importlib.import_module({FOLDER.name + '.task'!r})\n"
-        "settings = SimpleNamespace(train_pools=1, pool_size=2000, initialisations=2, device='cpu')\n"
+        "settings = SimpleNamespace(train_pools=1, pool_size=2000, initialisations=2, device='cpu',"
+        " data=SimpleNamespace(path='', dirt=True))\n"
         "first = next(iter(task.instances('train', settings)))\n"
         "for key, value in sorted(first.public['pool'].items()):\n"
         "    if hasattr(value, 'tobytes'):\n"
@@ -347,6 +381,34 @@ def test_controls_know_more_than_programs(task: ModuleType, train: list[Instance
     random = np.mean([grade.score for grade in task.grade_many(train, random_choices(train))])
     assert score("oracle") > score("filter_k_center") > random
     assert score("full_pool") > random
+    assert score("soft_random") > random
+
+
+def test_only_the_private_array_itself_asks_for_soft_labels(
+    task: ModuleType, train: list[Instance]
+) -> None:
+    instance, rows = train[0], random_choices(train[:1])[0]
+    soft = instance.private["soft_labels"]
+    np.testing.assert_allclose(soft, instance.public["pool"]["probs"][:, -1].mean(0), atol=1e-6)
+    np.testing.assert_allclose(soft.sum(1), 1, atol=1e-5)
+    asked = {"rows": rows, "labels": soft}
+    hard, softly = task.grade(instance, rows), task.grade(instance, asked)
+    assert (hard.measures, hard.score) != (softly.measures, softly.score)
+    assert task.grade_many(train[:2], [asked, [3]])[0] == softly
+    with pytest.raises(Invalid, match="return one list"):
+        task.grade(instance, {"rows": rows, "labels": soft.copy()})
+
+
+def test_published_numbers_come_out_again(task: ModuleType, train: list[Instance]) -> None:
+    """A fast subset of `python -m evolve.baselines`: the same pools, so nearly the same scores."""
+    kept = json.loads((FOLDER / "baselines.json").read_text(encoding="utf-8"))
+    names = [instance.name for instance in train]
+    for name in ("trivial", "d3_like", "dpp"):
+        path = FOLDER / "programs" / f"{name}.py"
+        grades = task.grade_many(train, [run(path, instance) for instance in train])
+        mean = np.mean([grade.score for grade in grades])
+        # Three of the eight pools, one of each of three regimes, and other draws of `rng`.
+        assert mean == pytest.approx(kept["programs"][name]["train"]["score"], abs=0.06), names
 
 
 def test_feedback_says_what_was_chosen(task: ModuleType, train: list[Instance]) -> None:
