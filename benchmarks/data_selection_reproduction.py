@@ -64,12 +64,12 @@ def main() -> int:
     torch.set_num_threads(1)
     task = task_module()
     instances = default_instances(task, options.pools, options.first)
-    print(f"{'':16}  ours   ref    diff  allowed   " + "".join(f"{b:7.0%}" for b in BUDGETS))
+    print(f"{'':22}  ours   ref    diff  allowed   " + "".join(f"{b:7.0%}" for b in BUDGETS))
     ours, theirs, failures = [], [], 0
     for name, select in selectors().items():
         scores = measure(task, instances, select)
         reference = REFERENCE.get(name, (None,) * 5)[0]
-        line = f"{name:16} {scores.mean():6.3f}"
+        line = f"{name:22} {scores.mean():6.3f}"
         if reference is not None:
             allowed = max(ALLOWED, ALLOWED_SDS * scores.mean(1).std(ddof=1))
             off = abs(scores.mean() - reference) > allowed
@@ -77,7 +77,7 @@ def main() -> int:
             ours.append(scores.mean())
             theirs.append(reference)
             line += f" {reference:6.3f} {scores.mean() - reference:+6.3f}  {allowed:.3f} {'*' if off else ' '}"
-        print(line.ljust(42), "".join(f"{value:7.3f}" for value in scores.mean(0)), flush=True)
+        print(line.ljust(48), "".join(f"{value:7.3f}" for value in scores.mean(0)), flush=True)
     correlation = float(np.corrcoef(_ranks(ours), _ranks(theirs))[0, 1])
     print(f"rank correlation {correlation:.3f}, {failures} outside")
     return int(failures > 0 or correlation < RANK_CORRELATION)

@@ -399,16 +399,16 @@ def test_only_the_private_array_itself_asks_for_soft_labels(
         task.grade(instance, {"rows": rows, "labels": soft.copy()})
 
 
-def test_published_numbers_come_out_again(task: ModuleType, train: list[Instance]) -> None:
-    """A fast subset of `python -m evolve.baselines`: the same pools, so nearly the same scores."""
-    kept = json.loads((FOLDER / "baselines.json").read_text(encoding="utf-8"))
-    names = [instance.name for instance in train]
-    for name in ("trivial", "d3_like", "dpp"):
+def test_published_numbers_come_out_again(task: ModuleType, spec: TaskSpec) -> None:
+    """A fast part of `python -m evolve.baselines`: programs that draw nothing, on all of `train`."""
+    kept = json.loads((FOLDER / "baselines.json").read_text(encoding="utf-8"))["programs"]
+    instances = list(task.instances("train", namespace(spec.settings)))
+    for name in ("d3_like", "aum_balanced", "small_loss"):
         path = FOLDER / "programs" / f"{name}.py"
-        grades = task.grade_many(train, [run(path, instance) for instance in train])
+        grades = task.grade_many(instances, [run(path, instance) for instance in instances])
         mean = np.mean([grade.score for grade in grades])
-        # Three of the eight pools, one of each of three regimes, and other draws of `rng`.
-        assert mean == pytest.approx(kept["programs"][name]["train"]["score"], abs=0.06), names
+        # Another CPU rounds otherwise, and a few images in a thousand fall on the other side.
+        assert mean == pytest.approx(kept[name]["train"]["score"], abs=0.004), name
 
 
 def test_feedback_says_what_was_chosen(task: ModuleType, train: list[Instance]) -> None:
