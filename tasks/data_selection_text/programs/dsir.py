@@ -1,0 +1,36 @@
+"""DSIR: importance resampling by hashed words, without replacement.
+
+Source: Xie, Santurkar, Ma, Liang, "Data Selection for Language Models via Importance Resampling",
+2023, arXiv 2302.03169. Ours has 8,192 bins of words and pairs (10,000 there), adds a constant to every
+count since 40 target documents leave most bins empty, and divides the log weight by the length's
+square root, or the longest word lists would win by length alone.
+"""
+
+import numpy as np
+
+SMOOTHING = 0.1  # added to the count of every bin
+LENGTH = 0.5  # power of the number of words by which log weights are divided
+
+
+def score(docs, target, k, rng, feats):
+    """Log importance weight: how much likelier the words are in the target than in the pool."""
+    bins, where, count = feats["gram_bins"], feats["gram_bin"], feats["gram_count"]
+    wanted = np.bincount(
+        feats["target_gram_bin"], weights=feats["target_gram_count"], minlength=bins
+    )
+    common = np.bincount(where, weights=count, minlength=bins)
+    ratio = np.log(wanted + SMOOTHING) - np.log(wanted.sum() + SMOOTHING * bins)
+    ratio -= np.log(common + SMOOTHING) - np.log(common.sum() + SMOOTHING * bins)
+    n = len(docs)
+    weight = np.bincount(feats["gram_doc"], weights=count * ratio[where], minlength=n)
+    words = np.bincount(feats["gram_doc"], weights=count, minlength=n)
+    return weight / (words + 1) ** LENGTH
+
+
+def choose(docs, target, w, k, rng, feats):
+    """The k highest after Gumbel noise: a draw without replacement in proportion to exp(w)."""
+    return np.argsort(-(w + rng.gumbel(size=len(w))), kind="stable")[:k]
+
+
+def select(docs, target, k, rng, feats):
+    return choose(docs, target, score(docs, target, k, rng, feats), k, rng, feats)

@@ -1,0 +1,6 @@
+"""Random choice: what every other program is measured against."""
+
+
+def select(docs, target, k, rng, feats):
+    n = len(docs)
+    return rng.choice(n, min(k, n), replace=False)
