@@ -48,14 +48,11 @@ def kl_reduction(feats: Mapping[str, Any], choice: np.ndarray) -> float:
     Source: Xie et al. 2023, "Data Selection for Language Models via Importance Resampling", whose
     "KL reduction" this is, but for one choice.
     """
-    bins, where, counts = feats["gram_bins"], feats["gram_bin"], feats["gram_count"]
-    chosen = np.zeros(len(feats["ratio"]), dtype=bool)
-    chosen[choice] = True
-    target = np.bincount(
-        feats["target_gram_bin"], weights=feats["target_gram_count"], minlength=bins
+    pool = word_counts(feats["gram_bin"], feats["gram_count"], feats["gram_bins"])
+    part = word_counts(feats["gram_bin"][choice], feats["gram_count"][choice], feats["gram_bins"])
+    target = word_counts(
+        feats["target_gram_bin"], feats["target_gram_count"], feats["gram_bins"]
     )
-    pool = np.bincount(where, weights=counts, minlength=bins)
-    part = np.bincount(where, weights=counts * chosen[feats["gram_doc"]], minlength=bins)
     wanted = target / max(target.sum(), 1)
     return float((wanted * (_log_share(part) - _log_share(pool))).sum())
 
@@ -72,6 +69,11 @@ def feedback(found: Mapping[str, float], bits: float) -> str:
         f"{said}, {found['junk']:.0%} junk, {found['in_domain']:.0%} in-domain "
         f"({found['recall']:.0%} of those that fit), {found['redundancy']:.0%} redundant copies"
     )
+
+
+def word_counts(bins: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
+    """Sum the counts (n, G) of hashed words over documents, (size,)."""
+    return np.bincount(bins.ravel(), weights=counts.ravel(), minlength=size)
 
 
 def _log_share(counts: np.ndarray) -> np.ndarray:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 BINS = 8192
+# Of 512 bytes of text or code hardly one document in a hundred has more; of random bytes many have.
+MOST_GRAMS = 256
 EMBEDDING = 64
 # Words are divided into fewer bins before their directions are sought, which makes that quick.
 COARSE_BINS = 1024
@@ -25,6 +28,9 @@ ORDER, WEIGHT = 3, 5.0
 PAIRS, CONTEXTS = 1 << 20, 1 << 18  # slots of the hashed counts
 BYTES = 256
 MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio: Knuth's hash
+
+Grams = tuple[np.ndarray, np.ndarray]
+"""Bins (n, G) int16 and counts (n, G) float32; rows are filled up with counts of zero."""
 
 
 def as_rows(texts: Sequence[bytes], length: int) -> np.ndarray:
@@ -39,16 +45,17 @@ def as_rows(texts: Sequence[bytes], length: int) -> np.ndarray:
 def features(docs: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
     """Describe a pool (N, L) and target documents (m, L), both uint8 and padded with zeros.
 
-    Counts of hashed words and pairs of words are in coordinate form: `gram_doc`, `gram_bin` and
-    `gram_count` (Z,) say that document gram_doc[z] has gram_count[z] of bin gram_bin[z], in
-    ascending order of documents and bins. `brief.md` names all keys. float32, but for int32 indices.
+    Of hashed words and pairs of words a document has gram_count[i, j] of bin gram_bin[i, j]; rows are
+    filled up with counts of zero. `brief.md` names all keys. float32, but for `gram_bin`, int16.
     """
     words, target_words = _grams(docs), _grams(target)
     prior, wanted = _bits(docs, target)
-    embeddings = _embeddings(words, len(docs), target_words, len(target))
+    embeddings = _embeddings(words, target_words)
     return {
-        **{f"gram_{key}": array for key, array in words.items()},
-        **{f"target_gram_{key}": array for key, array in target_words.items()},
+        "gram_bin": words[0],
+        "gram_count": words[1],
+        "target_gram_bin": target_words[0],
+        "target_gram_count": target_words[1],
         "bytes": _histogram(docs),
         "target_bytes": _histogram(target),
         "ratio": _ratio(docs),
@@ -62,22 +69,24 @@ def features(docs: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _grams(docs: np.ndarray) -> dict[str, np.ndarray]:
-    """Count words and pairs of neighbouring words, by crc32 into BINS bins, in coordinate form."""
-    rows, bins = [], []
-    for row, doc in enumerate(docs):
+def _grams(docs: np.ndarray) -> Grams:
+    """Count words and pairs of neighbouring words of every document, by crc32 into BINS bins.
+
+    Where a document has more than MOST_GRAMS bins, those that it has most of are kept.
+    """
+    found = []
+    for doc in docs:
         words = WORD.findall(doc.tobytes().lower())
         pairs = [b" ".join(pair) for pair in zip(words, words[1:], strict=False)]
-        found = [zlib.crc32(gram) % BINS for gram in words + pairs]
-        bins += found
-        rows += [row] * len(found)
-    places = np.array(rows, dtype=np.int64) * BINS + np.array(bins, dtype=np.int64)
-    unique, counts = np.unique(places, return_counts=True)
-    return {
-        "doc": (unique // BINS).astype(np.int32),
-        "bin": (unique % BINS).astype(np.int32),
-        "count": counts.astype(np.float32),
-    }
+        found.append(Counter(zlib.crc32(gram) % BINS for gram in words + pairs))
+    width = min(max([len(counts) for counts in found] + [1]), MOST_GRAMS)
+    bins = np.zeros((len(docs), width), dtype=np.int16)
+    counts = np.zeros((len(docs), width), dtype=np.float32)
+    for row, each in enumerate(found):
+        kept = sorted(each.most_common(width))
+        bins[row, : len(kept)] = [place for place, _ in kept]
+        counts[row, : len(kept)] = [count for _, count in kept]
+    return bins, counts
 
 
 def _histogram(docs: np.ndarray) -> np.ndarray:
@@ -172,18 +181,16 @@ def _slots(code: np.ndarray, slots: int, order: int) -> np.ndarray:
     return ((code * MULTIPLIER) >> shift).astype(np.int64)
 
 
-def _embeddings(
-    words: dict[str, np.ndarray], n: int, target_words: dict[str, np.ndarray], m: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give rows of length one, (n, 64) and (m, 64): latent semantic analysis of the pool.
+def _embeddings(words: Grams, target_words: Grams) -> tuple[np.ndarray, np.ndarray]:
+    """Give rows of length one, (N, 64) and (m, 64): latent semantic analysis of the pool.
 
     Square roots of counts times log inverse document frequency, and the leading directions of what
     lies within the pool (Deerwester et al. 1990, "Indexing by Latent Semantic Analysis").
     """
-    coarse = words["bin"] % COARSE_BINS
-    seen = np.bincount(coarse, minlength=COARSE_BINS)
-    rare = np.log1p(n / (1 + seen)).astype(np.float32)
-    pool, target = _weighed(words, n, rare), _weighed(target_words, m, rare)
+    bins, counts = words
+    seen = np.bincount(bins[counts > 0] % COARSE_BINS, minlength=COARSE_BINS)
+    rare = np.log1p(len(bins) / (1 + seen)).astype(np.float32)
+    pool, target = _weighed(words, rare), _weighed(target_words, rare)
     # A fixed start: equal documents, equal directions.
     start = np.random.default_rng(0).standard_normal((COARSE_BINS, EMBEDDING), dtype=np.float32)
     basis, _ = np.linalg.qr(start)
@@ -192,11 +199,13 @@ def _embeddings(
     return _of_length_one(pool @ basis), _of_length_one(target @ basis)
 
 
-def _weighed(words: dict[str, np.ndarray], n: int, rare: np.ndarray) -> np.ndarray:
-    place = words["doc"].astype(np.int64) * COARSE_BINS + words["bin"] % COARSE_BINS
-    counts = np.bincount(place, weights=words["count"], minlength=n * COARSE_BINS)
-    dense = np.sqrt(counts.reshape(n, COARSE_BINS)).astype(np.float32) * rare
-    return _of_length_one(dense)
+def _weighed(words: Grams, rare: np.ndarray) -> np.ndarray:
+    bins, counts = words
+    places = np.arange(len(bins))[:, None] * COARSE_BINS + bins % COARSE_BINS
+    sums = np.bincount(
+        places.ravel(), weights=counts.ravel(), minlength=len(bins) * COARSE_BINS
+    )
+    return _of_length_one(np.sqrt(sums.reshape(len(bins), -1)) * rare)
 
 
 def _of_length_one(rows: np.ndarray) -> np.ndarray:

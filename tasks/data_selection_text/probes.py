@@ -47,14 +47,12 @@ def probes(real: Callable[[], Iterable[Described]]) -> Iterator[Instance]:
 def first_rows(public: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
     """Give what selectors see of the first documents of a pool, with the features of the whole."""
     size = len(public["docs"])
-    within = public["gram_doc"] < count
-    parts = {key: public[key][within] for key in ("gram_doc", "gram_bin", "gram_count")}
     rows = {
         key: array[:count]
         for key, array in public.items()
-        if len(array) == size and not key.startswith(("gram", "target"))
+        if len(array) == size and not key.startswith("target")
     }
-    return {**public, **rows, **parts}
+    return {**public, **rows}
 
 
 def gibberish(name: str, *, n: int, length: int, target: int) -> tuple[np.ndarray, np.ndarray]:

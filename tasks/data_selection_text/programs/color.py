@@ -14,17 +14,15 @@ SMOOTHING = 0.5
 
 def score(docs, target, k, rng, feats):
     """Reduction of the loss per word from the prior to the conditional model."""
-    bins, where, count = feats["gram_bins"], feats["gram_bin"], feats["gram_count"]
+    bins, count, size = feats["gram_bin"], feats["gram_count"], feats["gram_bins"]
     wanted = np.bincount(
-        feats["target_gram_bin"], weights=feats["target_gram_count"], minlength=bins
+        feats["target_gram_bin"].ravel(), weights=feats["target_gram_count"].ravel(), minlength=size
     )
-    common = np.bincount(where, weights=count, minlength=bins) + SMOOTHING
+    common = np.bincount(bins.ravel(), weights=count.ravel(), minlength=size) + SMOOTHING
     prior = common / common.sum()
     conditional = (1 - FINE_TUNING) * prior + FINE_TUNING * wanted / max(wanted.sum(), 1)
     gain = np.log2(conditional) - np.log2(prior)
-    n = len(docs)
-    words = np.bincount(feats["gram_doc"], weights=count, minlength=n)
-    return np.bincount(feats["gram_doc"], weights=count * gain[where], minlength=n) / (words + 1)
+    return (count * gain[bins]).sum(1) / (count.sum(1) + 1)
 
 
 def choose(docs, target, w, k, rng, feats):

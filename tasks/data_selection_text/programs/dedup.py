@@ -11,7 +11,7 @@ ALIKE = 0.97  # cosine from which on two documents are one
 
 def score(docs, target, k, rng, feats):
     """Chance."""
-    return rng.random(len(docs))
+    return rng.random(len(feats["ratio"]))
 
 
 def choose(docs, target, w, k, rng, feats):

@@ -14,17 +14,14 @@ LENGTH = 0.5  # power of the number of words by which log weights are divided
 
 def score(docs, target, k, rng, feats):
     """Log importance weight: how much likelier the words are in the target than in the pool."""
-    bins, where, count = feats["gram_bins"], feats["gram_bin"], feats["gram_count"]
+    bins, count, size = feats["gram_bin"], feats["gram_count"], feats["gram_bins"]
     wanted = np.bincount(
-        feats["target_gram_bin"], weights=feats["target_gram_count"], minlength=bins
+        feats["target_gram_bin"].ravel(), weights=feats["target_gram_count"].ravel(), minlength=size
     )
-    common = np.bincount(where, weights=count, minlength=bins)
-    ratio = np.log(wanted + SMOOTHING) - np.log(wanted.sum() + SMOOTHING * bins)
-    ratio -= np.log(common + SMOOTHING) - np.log(common.sum() + SMOOTHING * bins)
-    n = len(docs)
-    weight = np.bincount(feats["gram_doc"], weights=count * ratio[where], minlength=n)
-    words = np.bincount(feats["gram_doc"], weights=count, minlength=n)
-    return weight / (words + 1) ** LENGTH
+    common = np.bincount(bins.ravel(), weights=count.ravel(), minlength=size)
+    ratio = np.log(wanted + SMOOTHING) - np.log(wanted.sum() + SMOOTHING * size)
+    ratio -= np.log(common + SMOOTHING) - np.log(common.sum() + SMOOTHING * size)
+    return (count * ratio[bins]).sum(1) / (count.sum(1) + 1) ** LENGTH
 
 
 def choose(docs, target, w, k, rng, feats):

@@ -7,28 +7,34 @@ the paper draws by a Pareto threshold.
 
 import numpy as np
 
-STEPS, RATE = 60, 2.0  # of gradient descent
-PENALTY = 1e-3
+STEPS, RATE = 40, 20.0  # of gradient descent
+PENALTY = 1e-3  # of the slope's square
 
 
 def score(docs, target, k, rng, feats):
-    """The classifier's log odds, trained with equal weight on pool and target."""
-    n, m, bins = len(docs), len(target), feats["gram_bins"]
-    who = np.concatenate([feats["gram_doc"], feats["target_gram_doc"] + n])
-    where = np.concatenate([feats["gram_bin"], feats["target_gram_bin"]])
-    count = np.sqrt(np.concatenate([feats["gram_count"], feats["target_gram_count"]]))
-    norm = np.sqrt(np.bincount(who, weights=count**2, minlength=n + m)) + 1e-9
-    value = count / norm[who]
-    label = np.concatenate([np.zeros(n), np.ones(m)])
-    weight = np.concatenate([np.full(n, 0.5 / n), np.full(m, 0.5 / m)])
-    slope, offset = np.zeros(bins), 0.0
+    """The classifier's log odds of being target, trained with equal weight on pool and target."""
+    pool = unit_rows(feats["gram_count"])
+    wanted = unit_rows(feats["target_gram_count"])
+    bins, target_bins, size = feats["gram_bin"], feats["target_gram_bin"], feats["gram_bins"]
+    slope, offset = np.zeros(size), 0.0
     for _ in range(STEPS):
-        odds = np.bincount(who, weights=value * slope[where], minlength=n + m) + offset
-        error = weight * (1 / (1 + np.exp(-np.clip(odds, -30, 30))) - label)
-        gradient = np.bincount(where, weights=value * error[who], minlength=bins)
-        slope = slope - RATE * len(label) / (n + m) * (10 * gradient + PENALTY * slope)
-        offset = offset - RATE * error.sum()
-    return np.bincount(who, weights=value * slope[where], minlength=n + m)[:n]
+        error = chance((pool * slope[bins]).sum(1) + offset) / len(pool)
+        missed = (chance((wanted * slope[target_bins]).sum(1) + offset) - 1) / len(wanted)
+        gradient = np.bincount(bins.ravel(), (pool * error[:, None]).ravel(), size)
+        gradient += np.bincount(target_bins.ravel(), (wanted * missed[:, None]).ravel(), size)
+        slope = slope - RATE * (gradient + PENALTY * slope)
+        offset = offset - (error.sum() + missed.sum())
+    return (pool * slope[bins]).sum(1)
+
+
+def unit_rows(count):
+    """Square roots of counts, each document at length one."""
+    value = np.sqrt(count)
+    return value / (np.linalg.norm(value, axis=1, keepdims=True) + 1e-9)
+
+
+def chance(odds):
+    return 1 / (1 + np.exp(-np.clip(odds, -30, 30)))
 
 
 def choose(docs, target, w, k, rng, feats):

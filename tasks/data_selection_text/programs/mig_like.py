@@ -15,30 +15,29 @@ AT_A_TIME = 16  # documents chosen before gains are computed anew
 
 def score(docs, target, k, rng, feats):
     """Quality in 0 to 1: how well the target's model tells a document, by rank."""
-    return (np.argsort(np.argsort(-feats["bits_target"])) + 1) / len(docs)
+    bits = feats["bits_target"]
+    return (np.argsort(np.argsort(-bits)) + 1) / len(bits)
 
 
 def choose(docs, target, w, k, rng, feats):
     """Greedy, some at a time, by the slope of the information at what is chosen."""
-    bins, where, who = feats["gram_bins"], feats["gram_bin"], feats["gram_doc"]
-    count = feats["gram_count"] * (w**QUALITY)[who]
+    bins, size = feats["gram_bin"], feats["gram_bins"]
+    words = np.sqrt(feats["gram_count"].sum(1) + 1)
+    count = feats["gram_count"] * (w**QUALITY)[:, None]
     wanted = np.bincount(
-        feats["target_gram_bin"], weights=feats["target_gram_count"], minlength=bins
+        feats["target_gram_bin"].ravel(), weights=feats["target_gram_count"].ravel(), minlength=size
     )
-    n = len(w)
-    words = np.sqrt(np.bincount(who, weights=feats["gram_count"], minlength=n) + 1)
-    have = np.ones(bins)
-    free = np.ones(n, dtype=bool)
+    have = np.ones(size)
+    free = np.ones(len(w), dtype=bool)
     chosen = []
-    while len(chosen) < min(k, n):
+    while len(chosen) < min(k, len(w)):
         slope = wanted * POWER * have ** (POWER - 1)
-        gain = np.bincount(who, weights=count * slope[where], minlength=n) / words
+        gain = (count * slope[bins]).sum(1) / words
         gain[~free] = -1
-        best = np.argsort(-gain, kind="stable")[: min(AT_A_TIME, min(k, n) - len(chosen))]
+        best = np.argsort(-gain, kind="stable")[: min(AT_A_TIME, min(k, len(w)) - len(chosen))]
         chosen.extend(best.tolist())
         free[best] = False
-        new = np.isin(who, best)
-        have += np.bincount(where[new], weights=count[new], minlength=bins)
+        have += np.bincount(bins[best].ravel(), weights=count[best].ravel(), minlength=size)
     return np.array(chosen)
 
 

@@ -23,7 +23,7 @@ def score(docs, target, k, rng, feats):
     kept = (word > SHORTEST).astype(float) + (word < LONGEST)
     kept += (marks < MOST_MARKS).astype(float) + (letters > LEAST_LETTERS)
     kept += (feats["ratio"] > SMALLEST).astype(float) + (feats["ratio"] < LARGEST)
-    return kept + 0.9 * rng.random(len(docs))
+    return kept + 0.9 * rng.random(len(kept))
 
 
 def choose(docs, target, w, k, rng, feats):

@@ -2,5 +2,5 @@
 
 
 def select(docs, target, k, rng, feats):
-    n = len(docs)
+    n = len(feats["ratio"])
     return rng.choice(n, min(k, n), replace=False)
