@@ -56,7 +56,9 @@ def main() -> int:
         error = gain.std(ddof=1) / np.sqrt(len(gain))
         reference = f"{REFERENCE[name]:.3f}" if name in REFERENCE else "-"
         each = " ".join(f"{value:.3f}" for value in bits)
-        print(f"{name:16} {bits.mean():6.3f} {reference:>6} {gain.mean():+12.3f} {error:6.3f}  {each}")
+        print(
+            f"{name:16} {bits.mean():6.3f} {reference:>6} {gain.mean():+12.3f} {error:6.3f}  {each}"
+        )
     ours = [found[name].mean() for name in REFERENCE]
     correlation = np.corrcoef(ranks(ours), ranks(list(REFERENCE.values())))[0, 1]
     print(f"rank correlation {correlation:.3f}")

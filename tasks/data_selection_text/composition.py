@@ -50,9 +50,7 @@ def kl_reduction(feats: Mapping[str, Any], choice: np.ndarray) -> float:
     """
     pool = word_counts(feats["gram_bin"], feats["gram_count"], feats["gram_bins"])
     part = word_counts(feats["gram_bin"][choice], feats["gram_count"][choice], feats["gram_bins"])
-    target = word_counts(
-        feats["target_gram_bin"], feats["target_gram_count"], feats["gram_bins"]
-    )
+    target = word_counts(feats["target_gram_bin"], feats["target_gram_count"], feats["gram_bins"])
     wanted = target / max(target.sum(), 1)
     return float((wanted * (_log_share(part) - _log_share(pool))).sum())
 

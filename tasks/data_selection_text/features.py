@@ -10,6 +10,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -77,7 +78,7 @@ def _grams(docs: np.ndarray) -> Grams:
     found = []
     for doc in docs:
         words = WORD.findall(doc.tobytes().lower())
-        pairs = [b" ".join(pair) for pair in zip(words, words[1:], strict=False)]
+        pairs = [b" ".join(pair) for pair in pairwise(words)]
         found.append(Counter(zlib.crc32(gram) % BINS for gram in words + pairs))
     width = min(max([len(counts) for counts in found] + [1]), MOST_GRAMS)
     bins = np.zeros((len(docs), width), dtype=np.int16)
@@ -202,9 +203,7 @@ def _embeddings(words: Grams, target_words: Grams) -> tuple[np.ndarray, np.ndarr
 def _weighed(words: Grams, rare: np.ndarray) -> np.ndarray:
     bins, counts = words
     places = np.arange(len(bins))[:, None] * COARSE_BINS + bins % COARSE_BINS
-    sums = np.bincount(
-        places.ravel(), weights=counts.ravel(), minlength=len(bins) * COARSE_BINS
-    )
+    sums = np.bincount(places.ravel(), weights=counts.ravel(), minlength=len(bins) * COARSE_BINS)
     return _of_length_one(np.sqrt(sums.reshape(len(bins), -1)) * rare)
 
 

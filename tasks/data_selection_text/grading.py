@@ -71,9 +71,7 @@ def _plan(
     docs = instance.public["docs"]
     lengths = (docs[choice] != 0).sum(1)
     row = _whole(draw.random((LEARNER.steps, LEARNER.batch)), np.array(len(choice)))
-    within = CONTEXT + _whole(
-        draw.random((LEARNER.steps, LEARNER.batch)), lengths[row] - CONTEXT
-    )
+    within = CONTEXT + _whole(draw.random((LEARNER.steps, LEARNER.batch)), lengths[row] - CONTEXT)
     return begin + row * docs.shape[1] + within, weights
 
 

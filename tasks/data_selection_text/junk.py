@@ -76,7 +76,9 @@ def _minified(draw: np.random.Generator, docs: np.ndarray) -> np.ndarray:
 
 def _hexadecimal(draw: np.random.Generator, docs: np.ndarray) -> np.ndarray:
     """A dump in pairs of hexadecimal digits."""
-    return _each(docs, lambda text: draw.permutation(list(text)).astype(np.uint8).tobytes().hex(" ").encode())
+    return _each(
+        docs, lambda text: draw.permutation(list(text)).astype(np.uint8).tobytes().hex(" ").encode()
+    )
 
 
 def _backwards(draw: np.random.Generator, docs: np.ndarray) -> np.ndarray:

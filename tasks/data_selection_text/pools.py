@@ -93,7 +93,9 @@ def draw_pool(name: str, number: int, size: int, regime: Regime) -> Pool:
         target=documents(domain, "target", draw, DOC_BYTES)[:TARGETS],
         evaluation=documents(domain, "evaluation", draw, DOC_BYTES)[:EVALUATED],
         origin=np.concatenate([origin, origin[copied], np.full(num_junk, NOT_A_TEXT)])[mix],
-        group=np.concatenate([np.arange(len(texts)), copied, len(texts) + np.arange(num_junk)])[mix],
+        group=np.concatenate([np.arange(len(texts)), copied, len(texts) + np.arange(num_junk)])[
+            mix
+        ],
     )
     return hidden(draw, pool)
 

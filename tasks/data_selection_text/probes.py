@@ -29,7 +29,9 @@ def probes(real: Callable[[], Iterable[Described]]) -> Iterator[Instance]:
     yield _described("sizes", docs, target, k=7)
     docs, target = gibberish("ties", n=66, length=80, target=9)
     # Every document twice, and again rounded to few letters: equal features, equal scores.
-    yield _described("ties", np.concatenate([docs[:33], docs[:33] // 8 * 8, docs[:33]]), target, k=20)
+    yield _described(
+        "ties", np.concatenate([docs[:33], docs[:33] // 8 * 8, docs[:33]]), target, k=20
+    )
     docs, target = gibberish("short", n=41, length=24, target=5)
     docs[::3, 9:] = 0
     yield _described("short and more than there are", docs, target, k=50)

@@ -33,7 +33,9 @@ def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
         yield from probes(lambda: _pools("train", 0, settings))
         return
     for number, (name, public, private) in enumerate(_pools(split, block, settings)):
-        yield at_budget(name, public, private, budget_of(number), settings, _group(split, number, settings))
+        yield at_budget(
+            name, public, private, budget_of(number), settings, _group(split, number, settings)
+        )
 
 
 def budget_of(number: int) -> float:

@@ -108,9 +108,7 @@ def bits_per_byte(models: Models, number: int, text: Tensor, places: Tensor) -> 
 class _Bench:
     """The buffers of M models, and one step of training on them."""
 
-    def __init__(
-        self, text: Tensor, places: np.ndarray, start: np.ndarray, recipe: Recipe
-    ) -> None:
+    def __init__(self, text: Tensor, places: np.ndarray, start: np.ndarray, recipe: Recipe) -> None:
         models, device, (batch, e, h) = (
             len(places),
             text.device,

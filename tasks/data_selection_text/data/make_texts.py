@@ -26,9 +26,19 @@ OUT = Path(__file__).parent / "texts.jsonl.xz"
 DOMAIN_BYTES = 450_000  # of text kept for each domain: 880 documents of 512 bytes
 FILE_BYTES = 30_000  # of one file at most, so that no single file makes a domain
 LEAST_BYTES = 1_024  # a file with less text is left out
+LONG_PARAGRAPH = 60  # characters from which on a paragraph may stand in one file only
 ROOT = Path(sysconfig.get_paths()["stdlib"])
 # Folders of the distribution by what they are about; "" is what lies at its top.
-NETWORK = ("asyncio", "http", "urllib", "email", "concurrent", "multiprocessing", "xmlrpc", "wsgiref")
+NETWORK = (
+    "asyncio",
+    "http",
+    "urllib",
+    "email",
+    "concurrent",
+    "multiprocessing",
+    "xmlrpc",
+    "wsgiref",
+)
 WINDOWS = ("idlelib", "tkinter", "turtledemo")
 BUILDING = ("distutils", "lib2to3", "ensurepip", "venv", "importlib")
 
@@ -38,8 +48,9 @@ Texts = Iterator[tuple[str, str]]
 def main() -> None:
     """Write the file, and print what SOURCE.md says of it."""
     lines = []
+    owners: dict[str, str] = {}
     for domain, texts in domains().items():
-        kept = keep(domain, texts())
+        kept = [(name, own(name, text, owners)) for name, text in keep(domain, texts())]
         lines += [{"domain": domain, "file": name, "text": text} for name, text in kept]
         print(f"| `{domain}` | {len(kept)} | {sum(len(text.encode()) for _, text in kept):,} |")
     raw = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
@@ -78,6 +89,19 @@ def keep(domain: str, texts: Texts) -> list[tuple[str, str]]:
             kept.append((name, piece))
             size += len(piece.encode())
     return sorted(kept)
+
+
+def own(name: str, text: str, owners: dict[str, str]) -> str:
+    """Give the text without long paragraphs that another file had first, however they are indented.
+
+    Files end up in different parts, and what grades must not stand in a pool.
+    """
+    paragraphs = []
+    for paragraph in text.split("\n\n"):
+        words = " ".join(paragraph.split())
+        if len(words) < LONG_PARAGRAPH or owners.setdefault(words, name) == name:
+            paragraphs.append(paragraph)
+    return "\n\n".join(paragraphs)
 
 
 def topics() -> Texts:
