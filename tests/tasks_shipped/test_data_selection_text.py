@@ -88,8 +88,9 @@ def run(name: str, instance: Instance, folder: str = "programs") -> np.ndarray:
 def test_grades_are_equal_to_the_bit_alone_and_together(
     task: ModuleType, train: list[Instance]
 ) -> None:
-    many = [*train, *train, *train]
-    choices = [run(name, each) for name in ("trivial", "rds", "rules") for each in train]
+    many = [*train, *train, train[0]]
+    choices = [run(name, each) for name in ("trivial", "rds") for each in train]
+    choices.append(run("rules", train[0]))
     together = task.grade_many(many, choices)
     assert [task.grade(*pair) for pair in zip(many, choices, strict=True)] == together
     assert task.grade_many(many[2:], choices[2:]) == together[2:]
@@ -177,14 +178,13 @@ def test_what_is_no_choice_is_refused_with_a_reason(
 
 
 def test_programs_come_in_the_published_order(task: ModuleType, train: list[Instance]) -> None:
-    names = ("moore_lewis", "color", "trivial")
+    names = ("moore_lewis", "trivial")
     many = [each for _ in names for each in train]
     grades = task.grade_many(many, [run(name, each) for name in names for each in train])
     bits = -np.array([grade.score for grade in grades]).reshape(len(names), -1).mean(1)
-    moore_lewis, color, random = bits
-    # 3.345, 3.424 and 3.594 in other measurements, on other cuts, at 10 % of four domains.
+    moore_lewis, random = bits
+    # 3.345 and 3.594 in other measurements, on other cuts, at 10 % of four domains.
     assert random - moore_lewis > 0.15
-    assert random - color > 0.15
     assert 3.2 < random < 3.9
 
 
@@ -206,22 +206,26 @@ def test_controls_are_choices_and_the_whole_pool_is_one_for_them_alone(
         task.grade(instance, instance.private["whole"].copy())
 
 
-@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
-def test_programs_choose_k_on_every_probe(path: Path, probes: list[Instance]) -> None:
-    for instance in probes:
-        chosen = run(path.stem, instance)
+@pytest.fixture(scope="module")
+def probed(probes: list[Instance]) -> dict[str, list[np.ndarray]]:
+    """What every program chooses on the probes."""
+    return {path.stem: [run(path.stem, each) for each in probes] for path in PROGRAMS}
+
+
+@pytest.mark.parametrize("name", [path.stem for path in PROGRAMS])
+def test_programs_choose_k_on_every_probe(
+    name: str, probes: list[Instance], probed: dict[str, list[np.ndarray]]
+) -> None:
+    for instance, chosen in zip(probes, probed[name], strict=True):
         size, k = len(instance.public["docs"]), instance.public["k"]
         assert len(set(chosen.tolist())) == len(chosen) == min(k, size)
         assert chosen.min() >= 0
         assert chosen.max() < size
 
 
-def test_programs_differ_on_the_probes(probes: list[Instance]) -> None:
-    choices = {
-        path.stem: tuple(frozenset(run(path.stem, each).tolist()) for each in probes)
-        for path in PROGRAMS
-    }
-    assert len(set(choices.values())) == len(PROGRAMS)
+def test_programs_differ_on_the_probes(probed: dict[str, list[np.ndarray]]) -> None:
+    choices = {tuple(frozenset(each.tolist()) for each in chosen) for chosen in probed.values()}
+    assert len(choices) == len(PROGRAMS)
 
 
 def test_blocks_give_what_they_declare(spec: TaskSpec, probes: list[Instance]) -> None:
@@ -340,11 +344,14 @@ def test_every_kind_of_junk_keeps_the_shape_and_has_no_padding(task: ModuleType)
         assert not np.array_equal(made, docs), kind
 
 
-def test_features_follow_from_documents_alone(task: ModuleType, train: list[Instance]) -> None:
-    public = train[1].public
-    again = part("features").features(public["docs"], public["target"])
+def test_features_follow_from_documents_alone(task: ModuleType) -> None:
+    pool = part("pools").draw_pool("alone", 1, 500, part("pools").KNOWN)
+    public, private = task.describe(pool)
+    again = part("features").features(public["docs"].copy(), public["target"].copy())
+    assert set(public) == {"docs", "target", *again}
+    assert not set(public) & set(private)
     for key, array in again.items():
-        assert np.array_equal(array, public["feats"][key]), key
+        assert np.array_equal(array, public[key]), key
 
 
 def test_no_document_is_told_by_a_model_that_has_counted_it(task: ModuleType) -> None:
@@ -516,7 +523,7 @@ class Rows:
 
 
 def select_alike(docs: Any, target: Any, k: int, rng: Any, feats: Any) -> np.ndarray:
-    return np.argsort(-(feats["emb"] @ feats["target_emb"].mean(0)), kind="stable")[:k]
+    return np.argsort(feats["bits_target"], kind="stable")[:k]
 
 
 def test_a_discovered_program_filters_a_dataset(filters: ModuleType) -> None:
