@@ -14,8 +14,9 @@ from .features import BINS, as_rows, features
 # (number of the train pool, k): three domains, 3,990 items of the 4,096 and more in all.
 SLICES = ((0, 60), (1, 133), (2, 266))
 SLICE = 1330
-# The marks of gibberish: words of one kind of documents are drawn from one kind of letters.
+# Gibberish: words of one kind of documents are drawn from one kind of letters.
 LETTERS = (b"aeioulmnrst", b"bcdfghkpqvwxyz", b"0123456789abcdef")
+ENDS = (b" ", b" ", b" ", b".\n", b"(", b"_")
 
 Described = tuple[str, dict[str, np.ndarray], dict[str, np.ndarray]]
 
@@ -67,10 +68,11 @@ def gibberish(name: str, *, n: int, length: int, target: int) -> tuple[np.ndarra
 
     def document(kind: int) -> bytes:
         mixed = words[kind] if draw.random() < 0.7 else words[kind] + words[0]
-        # Words are as unequal as those of a language.
-        picks = np.minimum(draw.geometric(0.08, length), len(mixed)) - 1
-        ends = draw.choice([b" ", b" ", b" ", b".\n", b"(", b"_"], length)
-        return b"".join(mixed[i] + end for i, end in zip(picks, ends, strict=True))
+        # Words are as unequal as those of a language, and three bytes long or more with their end.
+        count = length // 3 + 1
+        picks = np.minimum(draw.geometric(0.08, count), len(mixed)) - 1
+        ends = draw.integers(0, len(ENDS), count)
+        return b"".join(mixed[i] + ENDS[end] for i, end in zip(picks, ends, strict=True))
 
     docs = [document(int(draw.integers(0, len(LETTERS)))) for _ in range(n)]
     return as_rows(docs, length), as_rows([document(0) for _ in range(target)], length)
