@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evolve.edits.combine import score_sites
+from evolve.edits.combine import mask_in_front, score_sites
 from evolve.edits.mutate import wrap
 from evolve.edits.pieces import graft, piece_of, slice_at
 from evolve.edits.sites import RECORD, Probe, Site, dim_path, instrumented, read_probe
 from evolve.edits.tidy import tidy
 from evolve.edits.tree import NoEdit, functions_of, numbered, render
+from evolve.spec import Measure, TaskSpec
 
 
 def probe_of(world: Any, source: str) -> Probe:
@@ -208,3 +209,28 @@ def test_a_piece_is_found_by_the_name_of_its_function() -> None:
     with pytest.raises(NoEdit, match="no function g"):
         piece_of("def f():\n    pass\n", "g")
     assert piece_of("def f(a, b):\n    pass\n", "f").parameters == ("a", "b")
+
+
+def test_a_filter_in_front_narrows_every_argument_that_has_the_items() -> None:
+    task = TaskSpec(
+        name="texts",
+        about="Choose texts.",
+        entry="select",
+        canonical="set",
+        dims={"N": "feats.size[0]", "k": "k"},
+        measures=(Measure(name="a", range=(0, 1), bins=2), Measure(name="b", range=(0, 1), bins=2)),
+    )
+    tree = ast.parse(
+        "import numpy as np\n\n\n"
+        "def select(docs, target, k, feats):\n"
+        "    return np.argsort(docs[:, 0] + feats['size'] + len(target), kind='stable')[:k]\n"
+    )
+    mask = "def small(feats):\n    return feats['size'] < 5\n"
+    arrays = {"docs": {"": (8, 3)}, "target": {"": (2, 3)}, "feats": {"size": (8,)}}
+    mask_in_front(tree, piece_of(mask, "small"), Probe({"N": 8, "k": 3}, arrays), task)
+    scope: dict[str, Any] = {}
+    exec(compile(ast.fix_missing_locations(tree), "<child>", "exec"), scope)
+    docs = np.tile(np.array([7, 6, 5, 4, 3, 2, 1, 0])[:, None], (1, 3))
+    size = np.array([1, 9, 1, 9, 1, 9, 1, 9])
+    chosen = scope["select"](docs, np.zeros((2, 3)), 3, {"size": size})
+    assert chosen.tolist() == [6, 4, 2]
