@@ -141,6 +141,17 @@ def test_the_written_out_gradient_is_that_of_automatic_differentiation(task: Mod
             torch.testing.assert_close(slope[net], weight.grad)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.usefixtures("short")
+def test_a_gpu_grades_as_a_cpu_does(task: ModuleType, train: list[Instance]) -> None:
+    choice = run("rds", train[0])
+    there = dataclasses.replace(train[0], private={**train[0].private, "device": "cuda"})
+    # Sums in another order; bits per byte of one initialisation spread by .018.
+    assert task.grade(there, choice).score == pytest.approx(
+        task.grade(train[0], choice).score, abs=0.01
+    )
+
+
 def test_untrained_models_know_nothing_and_bytes_have_eight_bits(task: ModuleType) -> None:
     training = part("training")
     recipe = training.Recipe(steps=0)
