@@ -1,0 +1,32 @@
+"""The rule of Algorithm Evolution: near, far from other nodes, evenly far, and far from the end.
+
+Source: Liu, Tong, Yuan, Zhang, "Algorithm Evolution Using Large Language Model", 2023. Ours scores
+all nodes at once.
+"""
+
+import numpy as np
+
+
+def to_others(unvisited, distances):
+    """Mean and standard deviation of each node's distances to the other unvisited ones."""
+    count = len(unvisited)
+    if count == 1:
+        return np.zeros(1), np.zeros(1)
+    between = distances[np.ix_(unvisited, unvisited)]
+    others = between[~np.eye(count, dtype=bool)].reshape(count, count - 1)
+    return others.mean(1), others.std(1)
+
+
+def score(current, destination, unvisited, distances):
+    """A weighted sum; low is better."""
+    mean, spread = to_others(unvisited, distances)
+    step, home = distances[current, unvisited], distances[destination, unvisited]
+    return 0.4 * step - 0.3 * mean + 0.2 * spread - 0.1 * home
+
+
+def select_next_node(current, destination, unvisited, distances):
+    threshold = 0.7
+    scores = score(current, destination, unvisited, distances)
+    if scores.min() > threshold:
+        scores = distances[current, unvisited]
+    return unvisited[np.argmin(scores)]
