@@ -7,7 +7,7 @@ is played here, outside the wall, so no program ever sees an item that is to be 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from evolve.task import Grade, Instance, Invalid
 from .behaviour import behaviour
 from .data import PUBLISHED, UNSEEN, UNSEEN_INSTANCES, lower_bound, sequences
 from .data import published as published_sequences
+from .own import read
 from .play import bins_used
 
 # Capacity and item sizes of the probes: the first is one call, by which operators learn types; the
@@ -36,16 +37,26 @@ def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
 
     `published` gives the sequences of published numbers, grouped by protocol.
     """
+    own = read(settings.data.path) if settings.data.path else None
     if split == "probe":
         for number, (capacity, sizes) in enumerate(PROBES):
             yield Instance(f"probe-{number}", public=asked(np.array(sizes), capacity))
+        if own is not None:
+            yield Instance("probe-own", public=asked(own.sizes, own.capacity))
         return
     if split == "published":
         for protocol, items in published_sequences():
             groups = {"protocol": protocol}
             yield instance(f"published-{protocol}", items, PUBLISHED.capacity, groups)
         return
-    kinds = [PUBLISHED] * getattr(settings, f"{split}_instances")
+    count = getattr(settings, f"{split}_instances")
+    if own is not None:
+        for number in range(count):
+            items = own.windows(split, settings.data.length, block, number)
+            name = f"{split}-{block}-{number}"
+            yield instance(name, items, own.capacity, {"kind": "own"}, own.sizes)
+        return
+    kinds = [PUBLISHED] * count
     if split == "test":
         kinds += [kind for kind in UNSEEN for _ in range(UNSEEN_INSTANCES)]
     for number, kind in enumerate(kinds):
@@ -54,15 +65,24 @@ def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
         yield instance(name, items, kind.capacity, {"kind": kind.name})
 
 
-def instance(name: str, items: np.ndarray, capacity: int, groups: dict[str, str]) -> Instance:
-    """Give the instance of some sequences, (sequences, length) whole numbers."""
+def instance(
+    name: str,
+    items: np.ndarray,
+    capacity: int,
+    groups: dict[str, str],
+    sizes: np.ndarray | None = None,
+) -> Instance:
+    """Give the instance of some sequences, (sequences, length) whole numbers.
+
+    sizes: that items can have; all up to the capacity unless told.
+    """
+    sizes = np.arange(1, capacity + 1) if sizes is None else sizes
     return Instance(
         name=name,
-        public=asked(np.arange(1, capacity + 1), capacity),
+        public=asked(sizes, capacity),
         private={
             "items": items,
             "bound": float(lower_bound(items, capacity).mean()),
-            "offline": np.sort(items, axis=1)[:, ::-1],
         },
         groups=groups,
     )
@@ -87,17 +107,16 @@ def grade_many(instances: Sequence[Instance], outputs: Sequence[Any]) -> list[Gr
     Score: minus the excess over the lower bound in per cent, of the mean over sequences.
     Raises: Invalid for the first output that is no table.
     """
-    tables, items = [], []
-    for each, output in zip(instances, outputs, strict=True):
-        # Only a control can hand this very array back: best fit that knows all items beforehand.
-        offline = output is each.private["offline"]
-        tables.append(best_fit(each) if offline else checked(each, output))
-        items.append(each.private["offline" if offline else "items"])
-    used: dict[int, np.ndarray] = {}
-    for members in _alike(instances):
+    counted = [_counted(*pair) for pair in zip(instances, outputs, strict=True)]
+    tables = [
+        checked(each, output) if known is None else best_fit(each)
+        for each, output, known in zip(instances, outputs, counted, strict=True)
+    ]
+    used = {at: known for at, known in enumerate(counted) if known is not None}
+    for members in _alike(instances, without=used):
         counts = bins_used(
-            [_indexed(tables[at]) for at in members],
-            [items[at] for at in members],
+            [_indexed(instances[at], tables[at]) for at in members],
+            [instances[at].private["items"] for at in members],
         )
         used |= dict(zip(members, counts, strict=True))
     return [
@@ -131,22 +150,36 @@ def checked(instance: Instance, output: Any) -> np.ndarray:
 
 
 def best_fit(instance: Instance) -> np.ndarray:
-    """Give the table of best fit."""
+    """Give the table of best fit, whose measures those have that count for themselves."""
     sizes, bins = instance.public["sizes"], instance.public["bins"]
     return np.where(bins >= sizes[:, None], 1 + bins[-1] - bins, 0).astype(np.int16)
 
 
-def _alike(instances: Sequence[Instance]) -> list[list[int]]:
+def _counted(instance: Instance, output: Any) -> np.ndarray | None:
+    """Give the bins (sequences,) that a control counted by itself, or None.
+
+    Only a control can show the very items of an instance: no program ever sees them.
+    """
+    if isinstance(output, dict) and output.get("items") is instance.private["items"]:
+        return np.asarray(output["used"])
+    return None
+
+
+def _alike(instances: Sequence[Instance], without: Container[int]) -> list[list[int]]:
     """Give the numbers of instances that can be packed together."""
     groups = defaultdict(list)
     for at, each in enumerate(instances):
-        groups[len(each.public["bins"]), each.private["items"].shape[1]].append(at)
+        if at not in without:
+            groups[len(each.public["bins"]), each.private["items"].shape[1]].append(at)
     return list(groups.values())
 
 
-def _indexed(table: np.ndarray) -> np.ndarray:
+def _indexed(instance: Instance, table: np.ndarray) -> np.ndarray:
     """Give ranks by item size and residual capacity themselves, from 0 on."""
-    return np.pad(table, ((1, 0), (1, 0)))
+    levels = table.shape[1] + 1
+    ranks = np.zeros((levels, levels), dtype=np.int16)
+    ranks[instance.public["sizes"].astype(int), 1:] = table
+    return ranks
 
 
 def _graded(instance: Instance, table: np.ndarray, used: np.ndarray) -> Grade:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -37,7 +38,8 @@ def spec() -> TaskSpec:
 
 @pytest.fixture(scope="module")
 def settings(spec: TaskSpec) -> SimpleNamespace:
-    return SimpleNamespace(**{**spec.settings, **FEW})
+    data = SimpleNamespace(path="", length=5000)
+    return SimpleNamespace(**{**spec.settings, **FEW}, data=data)
 
 
 @pytest.fixture(scope="module")
@@ -263,11 +265,32 @@ def test_blocks_give_what_they_declare(spec: TaskSpec) -> None:
             assert np.isfinite(value).all(), block.name
 
 
-def test_the_control_knows_more(task: ModuleType, harness: ModuleType, short: Instance) -> None:
+def control(name: str, instance: Instance) -> Any:
     scope: dict[str, Any] = {}
-    exec((FOLDER / "controls" / "offline_best_fit.py").read_text(encoding="utf-8"), scope)
-    offline = scope["score"](**short.public, private=short.private)
-    assert task.grade(short, offline).score > task.grade(short, table(harness, short, "eoh")).score
+    exec((FOLDER / "controls" / f"{name}.py").read_text(encoding="utf-8"), scope)
+    return scope["score"](**instance.public, private=instance.private)
+
+
+def test_knowing_all_items_uses_fewer_bins(
+    task: ModuleType, harness: ModuleType, short: Instance
+) -> None:
+    offline = task.grade(short, control("offline_best_fit", short))
+    assert offline.score > task.grade(short, table(harness, short, "eoh")).score
+
+
+def test_funsearchs_rule_by_real_calls_is_the_published_loop(short: Instance) -> None:
+    used = control("funsearch_real_calls", short)["used"]
+    rule_of_bins = rule("funsearch_weibull")
+    plain = [
+        len(np.unique(real_calls(rule_of_bins, items, 100))) for items in short.private["items"]
+    ]
+    assert used.tolist() == plain
+
+
+def test_nobody_but_a_control_counts_for_itself(task: ModuleType, short: Instance) -> None:
+    claim = {"items": short.private["items"].copy(), "used": np.ones(5)}
+    with pytest.raises(Invalid, match="whole numbers"):
+        task.grade(short, claim)
 
 
 def test_the_packer_does_what_was_graded(
@@ -298,3 +321,82 @@ def test_the_packer_takes_sizes_of_any_unit() -> None:
         stream.place(2.6)
     with pytest.raises(ValueError, match="above 0"):
         stream.place(0)
+
+
+def own_file(folder: Path, **changes: Any) -> str:
+    sizes = np.random.default_rng(0).choice([2, 3, 17, 40], size=(3, 500))
+    values = {"capacity": 60, "sequences": sizes.tolist(), **changes}
+    path = folder / "own.json"
+    path.write_text(json.dumps(values), encoding="utf-8")
+    return str(path)
+
+
+def test_sequences_of_ones_own_are_cut_by_time(
+    task: ModuleType, harness: ModuleType, settings: SimpleNamespace, tmp_path: Path
+) -> None:
+    whole = [list(range(1, 101)), list(range(1, 101))]
+    path = own_file(tmp_path, capacity=100, sequences=whole)
+    own = SimpleNamespace(**{**vars(settings), "data": SimpleNamespace(path=path, length=5000)})
+    parts = {split: next(iter(task.instances(split, own))) for split in ("train", "valid", "test")}
+    spans = {split: each.private["items"] for split, each in parts.items()}
+    assert spans["train"].min() >= 1
+    assert spans["train"].max() <= 60 < spans["valid"].min()
+    assert spans["valid"].max() <= 80 < spans["test"].min()
+    assert len(list(task.instances("test", own))) == own.test_instances
+    importlib.import_module("bin_packing.own").read.cache_clear()
+
+
+def test_a_rule_is_asked_only_for_sizes_that_occur(
+    task: ModuleType, harness: ModuleType, settings: SimpleNamespace, tmp_path: Path
+) -> None:
+    data = SimpleNamespace(path=own_file(tmp_path), length=80)
+    own = SimpleNamespace(**{**vars(settings), "data": data})
+    each = list(task.instances("valid", own, block=2))[1]
+    assert each.public["sizes"].tolist() == [2, 3, 17, 40]
+    assert each.private["items"].shape == (5, 80)
+    used = [
+        len(np.unique(real_calls(rule("best_fit"), items, 60))) for items in each.private["items"]
+    ]
+    bound = each.private["bound"]
+    grade = task.grade(each, table(harness, each, "best_fit"))
+    assert grade.score == pytest.approx(-100 * (np.mean(used) - bound) / bound)
+    probes = list(task.instances("probe", own))
+    assert np.array_equal(probes[-1].public["sizes"], each.public["sizes"])
+    importlib.import_module("bin_packing.own").read.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"capacity": 0}, "whole number from 1 to 1000"),
+        ({"capacity": 5000}, "scale sizes"),
+        ({"capacity": 2.5}, "whole number"),
+        ({"sequences": []}, "at least one"),
+        ({"sequences": 3}, "list of lists"),
+        ({"sequences": [[1] * 20]}, r"sequences\[0\]: give a list of at least 100"),
+        ({"sequences": [[1] * 200, [1] * 150 + [61]]}, r"sequences\[1\]\[150\] is 61"),
+        ({"sequences": [[1.5] * 200]}, r"\[0\]\[0\] is 1\.5"),
+        ({"extra": 1}, "give {"),
+    ],
+)
+def test_a_file_that_is_wrong_is_told_where(
+    task: ModuleType,
+    settings: SimpleNamespace,
+    tmp_path: Path,
+    changes: dict[str, Any],
+    says: str,
+) -> None:
+    data = SimpleNamespace(path=own_file(tmp_path, **changes), length=80)
+    own = SimpleNamespace(**{**vars(settings), "data": data})
+    with pytest.raises(ValueError, match=says):
+        next(iter(task.instances("train", own)))
+
+
+def test_a_file_that_is_no_json_is_told(
+    task: ModuleType, settings: SimpleNamespace, tmp_path: Path
+) -> None:
+    (tmp_path / "own.json").write_text("37, 5, 88", encoding="utf-8")
+    data = SimpleNamespace(path=str(tmp_path / "own.json"), length=80)
+    own = SimpleNamespace(**{**vars(settings), "data": data})
+    with pytest.raises(ValueError, match="not JSON"):
+        next(iter(task.instances("train", own)))

@@ -197,8 +197,10 @@ def test_programs_pack_any_small_number(task: ModuleType, harness: ModuleType, p
         assert task.grade(each, centers(harness, path.stem, n, 1)).score >= 0
 
 
-def test_programs_differ_on_the_fourth_probe(harness: ModuleType) -> None:
-    packed = {centers(harness, path.stem, 12, 3).tobytes() for path in PROGRAMS}
+def test_programs_differ(harness: ModuleType) -> None:
+    packed = {
+        tuple(centers(harness, path.stem, n, 3).tobytes() for n in (3, 5, 7)) for path in PROGRAMS
+    }
     assert len(packed) == len(PROGRAMS)
 
 
