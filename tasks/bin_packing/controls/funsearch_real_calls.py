@@ -16,22 +16,22 @@ def score(sizes, bins, private):
 
 
 def packed(items, capacity):
-    """Count the bins. All empty ones but the first score 0, so that two of them stand for all."""
-    residual = np.full(len(items) + 1, float(capacity))
-    used, smallest = 0, items.min()
+    """Count the bins. Of the empty ones behind the last in use, the first two stand for all: the
+    others score 0, as the second does."""
+    residual = np.full(2 * len(items) + 2, float(capacity))
+    smallest, behind = items.min(), 0
     open_bins = np.empty(0, dtype=int)
     for item in items.astype(float):
         room = open_bins[residual[open_bins] >= item]
-        room = np.concatenate([room, [used, used + 1]])
+        room = np.concatenate([room, [behind, behind + 1]])
         chosen = room[np.argmax(liked(item, residual[room], capacity))]
-        if chosen == used + 1:  # an empty bin like the one before it
-            chosen = used
-        if chosen == used:
-            open_bins, used = np.append(open_bins, used), used + 1
+        if chosen >= behind:  # it may be the second: the one before it stays empty and is scored
+            open_bins = np.append(open_bins, np.arange(behind, chosen + 1))
+            behind = chosen + 1
         residual[chosen] -= item
         if residual[chosen] < smallest:
             open_bins = open_bins[open_bins != chosen]
-    return used
+    return int((residual < capacity).sum())
 
 
 def liked(item, bins, capacity):
