@@ -22,7 +22,7 @@ SHARES = (
     0.1,
 )  # of the different keys of a trace: what a cache holds, in turns over the lanes
 MIN_CAPACITY = 4
-TEST_LANES = 2  # per instance of `test`, so that it has many instances
+TEST_LANES = 4  # per instance of `test`, so that it has many instances
 TEST_LENGTH = 2  # times as many requests
 # (kind, requests, capacities): tiny, as graded, loops around the capacity, and a single slot.
 PROBES = (
