@@ -18,9 +18,7 @@ class Policy:
     def miss(self, key, full, bit):
         victim = None
         if full:
-            if self.marked:
-                victim = self.marked.popitem()[0]
-            else:
-                victim = self.others.popitem(last=False)[0]
+            newest, oldest = self.marked, self.others
+            victim = newest.popitem()[0] if newest else oldest.popitem(last=False)[0]
         (self.marked if bit else self.others)[key] = True
         return victim
