@@ -209,7 +209,12 @@ def test_no_archive_knows_better_than_the_run_would_have_known_alone(before, out
 
 @pytest.mark.parametrize(
     ("fact", "killed_after"),
-    [(STOPPED, "quick"), (STOPPED, "ran"), (STOPPED, "evaluated"), (BY_CHANCE, "ran")],
+    [
+        (STOPPED, "quick"),
+        pytest.param(STOPPED, "ran", marks=pytest.mark.soak),
+        pytest.param(STOPPED, "evaluated", marks=pytest.mark.soak),
+        (BY_CHANCE, "ran"),
+    ],
 )
 def test_killed_amid_such_a_step_and_resumed_a_run_ends_as_if_undisturbed(
     fact, killed_after, outcome, monkeypatch, tmp_path

@@ -16,8 +16,8 @@ from archive.store import Archive
 pytestmark = pytest.mark.slow
 
 STEPS = 24
-# Every ninth boundary here, odd so that both sides of a commit are met; `make soak` takes all.
-EVERY = 1 if os.environ.get("EVOLVE_SOAK") else 9
+# Every seventeenth boundary here, odd so that both sides of a commit are met; `make soak` takes all.
+EVERY = 1 if os.environ.get("EVOLVE_SOAK") else 17
 GROUPS = 8
 KILLS = 5
 LOSSES = 3
