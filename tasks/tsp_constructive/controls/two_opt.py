@@ -31,7 +31,8 @@ def improved(tour, between):
         after = np.roll(tour, -1)
         edges = between[tour, after]
         gains = edges[:, None] + edges - between[np.ix_(tour, tour)] - between[np.ix_(after, after)]
-        i, j = np.unravel_index(np.triu(gains, 1).argmax(), gains.shape)
+        gains = np.triu(gains, 1)
+        i, j = np.unravel_index(gains.argmax(), gains.shape)
         if gains[i, j] < 1e-9:
             return tour
         tour = tour.copy()
