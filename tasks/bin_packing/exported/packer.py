@@ -1,8 +1,9 @@
 """Packs a stream of items by a discovered rule, one `place(item)` at a time.
 
-from packer import Packer
-from program import score
+from found import catalogue  # the exported package
+from found.packer import Packer
 
+score = next(iter(catalogue().values())).function
 packer = Packer(score, capacity=100)
 number = packer.place(37)       # of the bin, from 0; a new bin has the next number
 """

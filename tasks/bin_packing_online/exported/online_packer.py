@@ -1,8 +1,9 @@
 """Packs a stream of items by a discovered rule that looks at the bins that are there.
 
-from online_packer import OnlinePacker
-from program import priority
+from found import catalogue  # the exported package
+from found.online_packer import OnlinePacker
 
+priority = next(iter(catalogue().values())).function
 packer = OnlinePacker(priority, capacity=100)
 number = packer.place(37)       # of the bin, from 0
 """

@@ -1,8 +1,9 @@
 """Builds cap sets with a discovered priority, and checks them.
 
-from build import build, is_cap_set
-from program import priority
+from found import catalogue  # the exported package
+from found.build import build, is_cap_set
 
+priority = next(iter(catalogue().values())).function
 vectors = build(priority, n=8)     # (size, 8), in the order in which they were taken
 assert is_cap_set(vectors)
 """

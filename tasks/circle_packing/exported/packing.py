@@ -1,8 +1,9 @@
 """Packs circles with a discovered program, with the optimiser that it was found with.
 
-from packing import pack_circles
-from program import pack
+from found import catalogue  # the exported package
+from found.packing import pack_circles
 
+pack = next(iter(catalogue().values())).function
 centers, radii = pack_circles(pack, n=26, seed=0, evaluations=100)
 """
 

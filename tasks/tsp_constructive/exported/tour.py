@@ -1,8 +1,9 @@
 """Builds round trips with a discovered rule.
 
-from tour import tour, length
-from program import select_next_node
+from found import catalogue  # the exported package
+from found.tour import length, tour
 
+select_next_node = next(iter(catalogue().values())).function
 order = tour(select_next_node, points)          # points: (n, 2), or any number of coordinates
 print(length(order, points))
 """
