@@ -22,7 +22,8 @@ from .data import SEQUENCES
 PARTS = {"train": (0.0, 0.6), "valid": (0.6, 0.8), "test": (0.8, 1.0)}
 # A table of preferences has capacity squared entries, and each is asked for.
 MAX_CAPACITY = 1_000
-MIN_WINDOW = 20
+# Items of a sequence: too few say nothing, and `play` numbers bins in sixteen bits.
+MIN_WINDOW, MAX_WINDOW = 20, 65_000
 
 
 class Own(NamedTuple):
@@ -36,7 +37,7 @@ class Own(NamedTuple):
         """Draw stretches of a split, (sequences, length) or shorter where there is less."""
         low, high = PARTS[split]
         parts = [each[int(low * len(each)) : int(high * len(each))] for each in self.sequences]
-        length = min(length, min(len(part) for part in parts))
+        length = min(length, MAX_WINDOW, *(len(part) for part in parts))
         draw = rng("bin_packing", "own", split, *names)
         chosen = [parts[draw.integers(len(parts))] for _ in range(SEQUENCES)]
         starts = [draw.integers(len(part) - length + 1) for part in chosen]

@@ -98,15 +98,20 @@ def _by_order(bench: _Bench) -> np.ndarray:
     everyone = np.arange(count)
     keys = bench.ranks.astype(np.int32) << SHIFT
     capacity = bench.levels - 1
-    residual = np.full((count, length), capacity, dtype=np.int16)
+    narrow = np.uint8 if capacity < 256 else np.int16  # much of the time goes into comparing these
+    residual = np.full((count, length), capacity, dtype=narrow)
     # The earliest bin of each level; of the empty ones, which are all behind the others, the next.
     earliest = np.zeros(count * bench.levels, dtype=np.int32)
     counts = np.zeros(count * bench.levels, dtype=np.int64)
     counts[bench.first + capacity] = length
     there = np.where(counts > 0, -1, 0).astype(np.int32)
-    by_sequence = (count, bench.levels)
+    liked = np.empty((count, bench.levels), dtype=np.int32)
+    earliest_by_sequence = earliest.reshape(liked.shape)
+    there_by_sequence = there.reshape(liked.shape)
     for row, size in zip(bench.rows, bench.sizes, strict=True):
-        liked = keys[row] - earliest.reshape(by_sequence) & there.reshape(by_sequence)
+        np.take(keys, row, axis=0, out=liked)
+        liked -= earliest_by_sequence
+        liked &= there_by_sequence
         level = liked.argmax(1)
         taken = bench.first + level
         left = taken - size
@@ -116,7 +121,7 @@ def _by_order(bench: _Bench) -> np.ndarray:
         there[taken[counts[taken] == 0]] = 0
         opened = int((length - counts[bench.first + capacity]).max())
         # Past the opened bins stand empty ones, so that an empty level finds the next of them.
-        earliest[taken] = (residual[:, : opened + 1] == level[:, None]).argmax(1)
+        earliest[taken] = (residual[:, : opened + 1] == level[:, None].astype(narrow)).argmax(1)
         earliest[left] = np.where(
             counts[left] > 0, np.minimum(earliest[left], bin_number), bin_number
         )
