@@ -1,0 +1,41 @@
+"""The caches of cache_eviction for programs that give every key a priority: the lowest has to go.
+
+The first probe makes one single call, and shows what a program is called with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from evolve.task import Instance, rng
+
+from .base.task import feed, grade
+from .base.task import instances as base_instances
+
+__all__ = ["feed", "grade", "instances"]
+
+SLOTS = 13  # of the first probe: unlike any other number that a program meets there
+FIRST_REQUESTS = 40
+
+
+def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
+    """Give the instances of cache_eviction, and before its probes one of a single call."""
+    if split == "probe":
+        yield _single()
+    yield from base_instances(split, settings, block)
+
+
+def _single() -> Instance:
+    """Give a cache that is filled, asked for what it holds, and misses once when it is full."""
+    draw = rng("cache_priority", "single")
+    keys = draw.permutation(1000)[: SLOTS + 1]
+    hits = draw.choice(keys[:SLOTS], FIRST_REQUESTS)
+    trace = np.concatenate([keys[:SLOTS], hits, keys[SLOTS:]])
+    private = {"traces": [trace], "bits": [], "fifo": [SLOTS + 1]}
+    shown = {"age": np.zeros(SLOTS), "capacity": SLOTS}
+    public = {"capacities": [SLOTS], "prediction": False, "cache": shown}
+    return replace(Instance("probe-single", public), private=private)
