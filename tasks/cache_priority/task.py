@@ -24,9 +24,14 @@ FIRST_REQUESTS = 40
 
 def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
     """Give the instances of cache_eviction, and before its probes one of a single call."""
-    if split == "probe":
-        yield _single()
-    yield from base_instances(split, settings, block)
+    if split != "probe":
+        yield from base_instances(split, settings, block)
+        return
+    for instance in (_single(), *base_instances(split, settings, block)):
+        size = instance.public["capacities"][0]
+        # What a program is called with, as far as operators must know it: the length of its arrays.
+        shown = {"age": np.zeros(size), "capacity": size}
+        yield replace(instance, public={**instance.public, "cache": shown})
 
 
 def _single() -> Instance:
@@ -35,7 +40,6 @@ def _single() -> Instance:
     keys = draw.permutation(1000)[: SLOTS + 1]
     hits = draw.choice(keys[:SLOTS], FIRST_REQUESTS)
     trace = np.concatenate([keys[:SLOTS], hits, keys[SLOTS:]])
+    public = {"capacities": [SLOTS], "prediction": False}
     private = {"traces": [trace], "bits": [], "fifo": [SLOTS + 1]}
-    shown = {"age": np.zeros(SLOTS), "capacity": SLOTS}
-    public = {"capacities": [SLOTS], "prediction": False, "cache": shown}
-    return replace(Instance("probe-single", public), private=private)
+    return Instance("probe-single", public, private)

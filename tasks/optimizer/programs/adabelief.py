@@ -6,7 +6,7 @@ Source: Zhuang et al., "AdaBelief Optimizer: Adapting Stepsizes by the Belief in
 
 import numpy as np
 
-LR, BETA1, BETA2, EPS = 0.01, 0.9, 0.999, 1e-8
+LR, BETA1, BETA2, EPS = 0.02, 0.9, 0.999, 1e-8
 
 
 def update(g, state, t, T, p):

@@ -6,7 +6,7 @@ a learning rate in place of one relative to the weights. Ours lets the learning 
 
 import numpy as np
 
-LR, POWER, CLIP, EPS = 0.01, 0.8, 1.0, 1e-30
+LR, POWER, CLIP, EPS = 0.02, 0.8, 1.0, 1e-30
 
 
 def update(g, state, t, T, p):

@@ -6,7 +6,7 @@ Optimization", 2011. Ours lets the learning rate fall linearly, as all programs 
 
 import numpy as np
 
-LR, EPS = 0.05, 1e-8
+LR, EPS = 0.1, 1e-8
 
 
 def update(g, state, t, T, p):

@@ -5,7 +5,7 @@ Source: Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015. Ours let
 
 import numpy as np
 
-LR, BETA1, BETA2, EPS = 0.01, 0.9, 0.999, 1e-8
+LR, BETA1, BETA2, EPS = 0.02, 0.9, 0.999, 1e-8
 
 
 def update(g, state, t, T, p):

@@ -5,7 +5,7 @@ Source: Loshchilov, Hutter, "Decoupled Weight Decay Regularization", 2019. Ours 
 
 import numpy as np
 
-LR, BETA1, BETA2, EPS = 0.01, 0.9, 0.999, 1e-8
+LR, BETA1, BETA2, EPS = 0.02, 0.9, 0.999, 1e-8
 DECAY = 0.1
 
 

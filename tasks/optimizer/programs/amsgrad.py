@@ -5,7 +5,7 @@ Source: Reddi, Kale, Kumar, "On the Convergence of Adam and Beyond", 2018. Ours 
 
 import numpy as np
 
-LR, BETA1, BETA2, EPS = 0.01, 0.9, 0.99, 1e-8
+LR, BETA1, BETA2, EPS = 0.03, 0.9, 0.99, 1e-8
 
 
 def update(g, state, t, T, p):

@@ -6,7 +6,7 @@ Ours takes a step as it is where the weights are all zero. Ours lets the learnin
 
 import numpy as np
 
-LR, BETA1, BETA2, EPS = 0.03, 0.9, 0.999, 1e-6
+LR, BETA1, BETA2, EPS = 0.01, 0.9, 0.999, 1e-6
 DECAY = 0.01
 
 

@@ -6,7 +6,7 @@ Source: Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, arXi
 
 import numpy as np
 
-LR, BETA1, BETA2, DECAY = 0.003, 0.9, 0.99, 0.1
+LR, BETA1, BETA2, DECAY = 0.005, 0.9, 0.99, 0.1
 
 
 def update(g, state, t, T, p):

@@ -5,7 +5,7 @@ Source: Tieleman, Hinton, "Lecture 6.5: RMSProp", 2012. Ours lets the learning r
 
 import numpy as np
 
-LR, BETA, EPS = 0.005, 0.9, 1e-8
+LR, BETA, EPS = 0.02, 0.9, 1e-8
 
 
 def update(g, state, t, T, p):

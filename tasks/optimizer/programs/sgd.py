@@ -3,7 +3,7 @@
 Source: Robbins, Monro, "A Stochastic Approximation Method", 1951. Ours lets the learning rate fall linearly, as all programs here.
 """
 
-LR = 0.3
+LR = 0.5
 
 
 def update(g, state, t, T, p):

@@ -6,7 +6,7 @@ Problems", 2018. Ours lets the learning rate fall linearly, as all programs here
 
 import numpy as np
 
-LR = 0.003
+LR = 0.01
 
 
 def update(g, state, t, T, p):

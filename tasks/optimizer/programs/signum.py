@@ -6,7 +6,7 @@ Problems", 2018. Ours lets the learning rate fall linearly, as all programs here
 
 import numpy as np
 
-LR, BETA = 0.003, 0.9
+LR, BETA = 0.005, 0.9
 
 
 def update(g, state, t, T, p):
