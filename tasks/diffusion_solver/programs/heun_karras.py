@@ -1,8 +1,8 @@
 """Heun's method on the noise levels of EDM, two calls a step.
 
 Source: Karras, Aittala, Aila, Laine, "Elucidating the Design Space of Diffusion-Based Generative
-Models", 2022, arXiv 2206.00364, algorithm 1. Ours ends at lam1; its first step is one of Euler where
-the number of calls is odd.
+Models", 2022, arXiv 2206.00364, algorithm 1. As there, the last step is one of Euler, so that an even
+number of calls leaves one unused. Ours ends at lam1 instead of at no noise.
 """
 
 import itertools
@@ -15,14 +15,12 @@ CORRECTION = 0.5
 
 def solve(model, x, nfe, lam0, lam1):
     lams = schedule((nfe + 1) // 2, lam0, lam1)
-    for number, (here, there) in enumerate(itertools.pairwise(lams)):
+    for here, there in itertools.pairwise(lams[:-1]):
         first = model(x, here)
         guess = euler(x, first, first, here, there, 0.0)
-        if nfe % 2 and number == 0:
-            x = guess
-        else:
-            x = euler(x, first, model(guess, there), here, there, CORRECTION)
-    return x
+        x = euler(x, first, model(guess, there), here, there, CORRECTION)
+    last = model(x, lams[-2])
+    return euler(x, last, last, lams[-2], lams[-1], 0.0)
 
 
 def euler(x, first, second, here, there, share):
