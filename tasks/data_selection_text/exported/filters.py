@@ -85,7 +85,8 @@ def filtered(
 ) -> Iterator[Row]:
     """Pass on a share of a stream of rows, in its order; `pool` of them are held at a time.
 
-    text: gives the text of a row, by default its field `text`.
+    Every pool gives its share, so mix a sorted stream before. text: gives the text of a row, by
+    default its field `text`.
     """
     held: list[Row] = []
     number = 0
