@@ -2,8 +2,8 @@
 
 Source: Wettig, Gupta, Malik, Chen, "QuRating: Selecting High-Quality Data for Training Language Models",
 2024, arXiv 2402.09739: ratings with a temperature, drawn without replacement, since taking the top loses
-diversity. Ours rates by likeness to the target's mean embedding and by being typical in length of
-code, where the paper's rater has learnt from a large model's judgements.
+diversity. Ours rates by likeness to the target's mean embedding and by compressing as target documents
+do, where the paper's rater has learnt from a large model's judgements.
 """
 
 import numpy as np
