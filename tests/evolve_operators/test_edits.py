@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evolve.edits.combine import mask_in_front, score_sites
+from evolve.edits.combine import join_scores, mask_in_front, score_sites
 from evolve.edits.mutate import wrap
 from evolve.edits.pieces import graft, piece_of, slice_at
 from evolve.edits.sites import RECORD, Probe, Site, dim_path, instrumented, read_probe
@@ -234,3 +234,54 @@ def test_a_filter_in_front_narrows_every_argument_that_has_the_items() -> None:
     size = np.array([1, 9, 1, 9, 1, 9, 1, 9])
     chosen = scope["select"](docs, np.zeros((2, 3)), 3, {"size": size})
     assert chosen.tolist() == [6, 4, 2]
+
+
+GRIDS = """
+import numpy as np
+
+def weigh(part):
+    size = np.abs(part["W"]) * 2.0
+    return size
+
+def score(parts):
+    return [weigh(part) for part in parts]
+"""
+GRID_TASK = {
+    "name": "grids",
+    "about": "a",
+    "entry": "score",
+    "dims": {"O": "part.W[0]", "I": "part.W[1]"},
+    "items": ["O", "I"],
+    "measures": [{"name": name, "range": [0, 1], "bins": 2} for name in "ab"],
+}
+
+
+def test_scores_of_two_axes_are_found_leant_and_joined_as_factors() -> None:
+    task = TaskSpec.model_validate(GRID_TASK)
+    weights = np.arange(-6.0, 6.0).reshape(3, 4)
+    text = instrumented(GRIDS, task)
+    assert text is not None
+    scope: dict[str, Any] = {}
+    exec(text, scope)
+    scope["score"]([{"W": weights}])
+    probe = read_probe(scope[RECORD], GRIDS)
+    sites = score_sites(ast.parse(GRIDS), probe, task)
+    assert {site.shape for site in sites} == {("O", "I")}
+    assert max(site.leaning or 0 for site in sites) > 0.4
+    source = "def rows(part):\n    return part['W'] * 0 + [[1.0], [2.0], [4.0]]\n"
+    for rng_seed in range(8):
+        tree = ast.parse(GRIDS)
+        site = site_of(GRIDS, probe, "np.abs(part['W']) * 2.0") if probe else sites[0]
+        join_scores(tree, site, piece_of(source, "rows"), 1.0, np.random.default_rng(rng_seed))
+        child: dict[str, Any] = {}
+        exec(render(tree), child)
+        (found,) = child["score"]([{"W": weights}])
+        assert found.shape == (3, 4)
+        assert np.isfinite(found).all()
+        # Within a row nothing changes: the factor belongs to rows.
+        assert np.array_equal(np.argsort(found[2]), np.argsort(np.abs(weights[2])))
+
+
+def test_items_must_be_axes_among_the_dims() -> None:
+    with pytest.raises(ValueError, match="no axis among dims"):
+        TaskSpec.model_validate({**GRID_TASK, "items": ["O", "N"]})
