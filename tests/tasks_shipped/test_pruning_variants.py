@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from evolve.folder import TaskFolder
 from evolve.grading import TaskCode
@@ -182,3 +184,31 @@ def test_variants_share_the_nets_and_not_the_digest(grouped: Opened, searching: 
     one, two = (opened.of_family("mlp")[0].private["net"] for opened in (grouped, searching))
     assert np.array_equal(one.weights["fc1.W"], two.weights["fc1.W"])
     assert grouped.task.digest != searching.task.digest
+
+
+def test_the_exported_adapter_cuts_units_as_they_were_graded(structured: Opened) -> None:
+    path = ROOT / "tasks" / "pruning_structured" / "exported" / "torch_units.py"
+    found = importlib.util.spec_from_file_location("torch_units", path)
+    assert found is not None
+    assert found.loader is not None
+    units = importlib.util.module_from_spec(found)
+    found.loader.exec_module(units)
+    instance = structured.of_family("mlp")[0]
+    net = instance.private["net"]
+    parts: list[nn.Module] = []
+    for name in ("fc1", "fc2", "fc3"):
+        weights = torch.from_numpy(np.array(net.weights[f"{name}.W"]))
+        layer = nn.Linear(weights.shape[1], weights.shape[0])
+        layer.weight.data = weights
+        layer.bias.data = torch.from_numpy(np.array(net.others[f"{name}.b"]))
+        parts += [layer, nn.ReLU()]
+    module = nn.Sequential(*parts[:-1])
+    scope: dict[str, Any] = {}
+    exec(structured.task.programs()["flap"], scope)
+    units.cut_units(scope["score_units"], module, torch.from_numpy(net.calibration[0]), 0.6)
+    for layer, mask in zip((module[0], module[2]), structured.masks("flap", instance), strict=True):
+        assert np.array_equal(layer.weight_mask.any(1).numpy(), mask)
+        assert np.array_equal(layer.bias_mask.bool().numpy(), mask)
+    assert not hasattr(module[4], "weight_mask")
+    with pytest.raises(ValueError, match="scores of shape"):
+        units.cut_units(lambda layers, s: [np.zeros(2)] * 2, module, torch.rand(20, 64), 0.6)
