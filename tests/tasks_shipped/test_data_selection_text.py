@@ -72,6 +72,13 @@ def short(task: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grading, "LEARNER", dataclasses.replace(grading.LEARNER, steps=30))
 
 
+@pytest.fixture
+def small_tables(task: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count n-grams in tables that are large enough for the few texts of a test."""
+    monkeypatch.setattr(part("features"), "PAIRS", 1 << 16)
+    monkeypatch.setattr(part("features"), "CONTEXTS", 1 << 14)
+
+
 def part(name: str) -> ModuleType:
     return importlib.import_module(f"{FOLDER.name}.{name}")
 
@@ -355,6 +362,7 @@ def test_every_kind_of_junk_keeps_the_shape_and_has_no_padding(task: ModuleType)
         assert not np.array_equal(made, docs), kind
 
 
+@pytest.mark.usefixtures("small_tables")
 def test_features_follow_from_documents_alone(task: ModuleType) -> None:
     pool = part("pools").draw_pool("alone", 1, 500, part("pools").KNOWN)
     public, private = task.describe(pool)
@@ -365,6 +373,7 @@ def test_features_follow_from_documents_alone(task: ModuleType) -> None:
         assert np.array_equal(array, public[key]), key
 
 
+@pytest.mark.usefixtures("small_tables")
 def test_no_document_is_told_by_a_model_that_has_counted_it(task: ModuleType) -> None:
     features = part("features")
     draw = np.random.default_rng(0)
@@ -400,7 +409,7 @@ def own_files(tmp_path: Path) -> tuple[Path, Path]:
     return pool, wanted
 
 
-@pytest.mark.usefixtures("short")
+@pytest.mark.usefixtures("short", "small_tables")
 def test_a_users_own_documents_are_a_task(
     task: ModuleType, settings: SimpleNamespace, own_files: tuple[Path, Path]
 ) -> None:
@@ -509,6 +518,9 @@ def filters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(tmp_path))
     for name in [name for name in sys.modules if name.partition(".")[0] == "found_text"]:
         monkeypatch.delitem(sys.modules, name)
+    features = importlib.import_module("found_text.features")
+    monkeypatch.setattr(features, "PAIRS", 1 << 16)
+    monkeypatch.setattr(features, "CONTEXTS", 1 << 14)
     return importlib.import_module("found_text.filters")
 
 
