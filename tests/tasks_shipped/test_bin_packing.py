@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from shipped import module_of
 
-from evolve.spec import TaskSpec, read_spec
+from evolve.spec import TaskSpec
 from evolve.task import Instance, Invalid
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,26 +26,9 @@ FEW = {"train_instances": 2, "valid_instances": 2, "test_instances": 1}
 
 
 @pytest.fixture(scope="module")
-def task() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER.parent))
-        yield importlib.import_module(f"{FOLDER.name}.task")
-
-
-@pytest.fixture(scope="module")
-def spec() -> TaskSpec:
-    return read_spec(FOLDER / "task.toml")
-
-
-@pytest.fixture(scope="module")
 def settings(spec: TaskSpec) -> SimpleNamespace:
     data = SimpleNamespace(path="", length=5000)
     return SimpleNamespace(**{**spec.settings, **FEW}, data=data)
-
-
-@pytest.fixture(scope="module")
-def train(task: ModuleType, settings: SimpleNamespace) -> list[Instance]:
-    return list(task.instances("train", settings))
 
 
 @pytest.fixture(scope="module")
@@ -53,20 +37,6 @@ def short(task: ModuleType) -> Instance:
     data = importlib.import_module("bin_packing.data")
     items = data.sequences(data.PUBLISHED, "short")[:, :300]
     return task.instance("short", items, 100, {})
-
-
-@pytest.fixture(scope="module")
-def harness() -> ModuleType:
-    return module_of(FOLDER / "harness.py")
-
-
-def module_of(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"bin_packing_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def rule(name: str) -> Callable[..., Any]:

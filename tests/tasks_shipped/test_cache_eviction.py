@@ -6,13 +6,14 @@ import functools
 import importlib
 import importlib.util
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from shipped import module_of
 
 from evolve.spec import read_spec
 from evolve.task import Instance, Invalid
@@ -33,31 +34,15 @@ SETTINGS = SimpleNamespace(
 
 
 @pytest.fixture(scope="module")
-def task() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER.parent))
-        yield importlib.import_module(f"{FOLDER.name}.task")
-
-
-@pytest.fixture(scope="module")
 def train(task: ModuleType) -> list[Instance]:
     return list(task.instances("train", SETTINGS))
 
 
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"loaded_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-HARNESS = load(FOLDER / "harness.py")
+HARNESS = module_of(FOLDER / "harness.py")
 
 
 def policy(name: str) -> Any:
-    return load(FOLDER / "programs" / f"{name}.py").Policy
+    return module_of(FOLDER / "programs" / f"{name}.py").Policy
 
 
 def outcome(
@@ -98,7 +83,7 @@ def by_hand(candidate: Any, keys: list[int], capacity: int) -> int:
 def test_lanes_in_step_miss_as_often_as_a_plain_loop(
     path: Path, task: ModuleType, train: list[Instance]
 ) -> None:
-    candidate = load(path).Policy
+    candidate = module_of(path).Policy
     for instance in train[1::2]:
         expected = [
             by_hand(candidate, trace.tolist(), capacity)
@@ -133,7 +118,7 @@ def test_fifo_saves_nothing_and_beladys_optimum_most(
 
 
 def optimal(task: ModuleType, instance: Instance) -> dict[str, Any]:
-    control = load(FOLDER / "controls" / "belady.py").Policy
+    control = module_of(FOLDER / "controls" / "belady.py").Policy
     items = task.feed(instance)
     item = next(items)
     while True:
@@ -282,7 +267,7 @@ def test_probes_show_enough_items_and_tell_policies_apart(task: ModuleType) -> N
     assert sum(len(trace) for each in probes for trace in each.private["traces"]) >= 4096
     seen = {
         path.stem: tuple(
-            tuple(outcome(task, each, load(path).Policy)["victims"]) for each in probes
+            tuple(outcome(task, each, module_of(path).Policy)["victims"]) for each in probes
         )
         for path in PROGRAMS
     }
@@ -336,8 +321,8 @@ def test_task_toml_names_what_grades_hold(task: ModuleType, train: list[Instance
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_an_exported_policy_is_a_cache(path: Path) -> None:
-    cache = load(FOLDER / "exported" / "cache.py")
-    kept, draw = cache.PolicyCache(20, load(path).Policy), np.random.default_rng(0)
+    cache = module_of(FOLDER / "exported" / "cache.py")
+    kept, draw = cache.PolicyCache(20, module_of(path).Policy), np.random.default_rng(0)
     for key in draw.zipf(1.2, 4000).tolist():
         name = f"page {key}"
         if name in kept:
@@ -350,7 +335,7 @@ def test_an_exported_policy_is_a_cache(path: Path) -> None:
 
 
 def test_an_exported_decorator_counts_as_functools_does() -> None:
-    cache = load(FOLDER / "exported" / "cache.py")
+    cache = module_of(FOLDER / "exported" / "cache.py")
     calls: list[int] = []
 
     def square(x: int, power: int = 2) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from shipped import module_of
 
 from evolve.loader import load_task
 from evolve.task import Instance
@@ -30,17 +31,8 @@ SETTINGS = SimpleNamespace(
 )
 
 
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"loaded_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-HARNESS = load(FOLDER / "harness.py")
-SAME = load(BASE / "harness.py")
+HARNESS = module_of(FOLDER / "harness.py")
+SAME = module_of(BASE / "harness.py")
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +61,10 @@ def outcome(base: ModuleType, instance: Instance, harness: ModuleType, program: 
 def test_rules_that_are_policies_let_the_same_keys_go(
     name: str, base: ModuleType, train: list[Instance]
 ) -> None:
-    rule, policy = load(FOLDER / "programs" / f"{name}.py"), load(BASE / "programs" / f"{name}.py")
+    rule, policy = (
+        module_of(FOLDER / "programs" / f"{name}.py"),
+        module_of(BASE / "programs" / f"{name}.py"),
+    )
     for instance in train:
         own = outcome(base, instance, HARNESS, rule.priority)
         assert own["victims"] == outcome(base, instance, SAME, policy.Policy)["victims"]
@@ -103,7 +98,7 @@ def test_the_books_say_what_was_asked_for() -> None:
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
 def test_rules_are_graded_and_finite(path: Path, base: ModuleType, train: list[Instance]) -> None:
-    rule = load(path).priority
+    rule = module_of(path).priority
     scores = [base.grade(each, outcome(base, each, HARNESS, rule)).score for each in train]
     assert -1 < np.mean(scores) < 0.5
 
@@ -144,7 +139,7 @@ def test_the_first_probe_is_a_single_call_with_dimensions_of_its_own() -> None:
         outcome(task, probes[0], HARNESS, priority)
         assert calls == [variant.SLOTS] == [probes[0].public["cache"]["capacity"]]
         seen = {
-            tuple(str(outcome(task, each, HARNESS, load(path).priority)) for each in probes)
+            tuple(str(outcome(task, each, HARNESS, module_of(path).priority)) for each in probes)
             for path in PROGRAMS
         }
         assert len(seen) == len(PROGRAMS)
@@ -165,10 +160,10 @@ def test_blocks_give_what_they_declare() -> None:
 def test_an_exported_rule_is_a_cache() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(FOLDER))
-        adapter = load(FOLDER / "exported" / "priority_policy.py")
+        adapter = module_of(FOLDER / "exported" / "priority_policy.py")
     sys.modules.pop("harness", None)
-    cache = load(BASE / "exported" / "cache.py")
-    rule = load(FOLDER / "programs" / "lru_2.py").priority
+    cache = module_of(BASE / "exported" / "cache.py")
+    rule = module_of(FOLDER / "programs" / "lru_2.py").priority
     kept = cache.PolicyCache(10, adapter.policy(rule))
     for key in np.random.default_rng(0).zipf(1.3, 2000).tolist():
         if key not in kept:

@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -20,46 +20,20 @@ import pytest
 import torch
 
 from evolve.grading import namespace
-from evolve.spec import TaskSpec, read_spec
+from evolve.spec import TaskSpec
 from evolve.task import Instance, Invalid
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("own_cache", "one_thread")
 FOLDER = ROOT / "tasks" / "data_selection"
 PROGRAMS = sorted((FOLDER / "programs").glob("*.py"))
 # Fewer pools than shipped, of the shipped size: a pool does not depend on how many there are.
 FEW = {"train_pools": 3, "valid_pools": 1, "test_pools": 1}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache_and_one_thread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def task() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER.parent))
-        yield importlib.import_module(f"{FOLDER.name}.task")
-
-
-@pytest.fixture(scope="module")
-def spec() -> TaskSpec:
-    return read_spec(FOLDER / "task.toml")
-
-
 @pytest.fixture(scope="module")
 def settings(spec: TaskSpec) -> SimpleNamespace:
     return namespace({**spec.settings, **FEW})
-
-
-@pytest.fixture(scope="module")
-def train(task: ModuleType, settings: SimpleNamespace) -> list[Instance]:
-    return list(task.instances("train", settings))
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 import pickle
 import zipfile
@@ -32,13 +31,6 @@ def _one_thread() -> Iterator[None]:
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outside a grader nothing but the settings tells artefacts apart."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture(scope="module")
-def task() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER.parent))
-        yield importlib.import_module(f"{FOLDER.name}.task")
 
 
 def blobs(size: int, classes: int = 3, width: int = 5, name: int = 0) -> dict[str, np.ndarray]:

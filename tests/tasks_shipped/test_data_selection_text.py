@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 import torch
 
-from evolve.spec import TaskSpec, read_spec
+from evolve.spec import TaskSpec
 from evolve.task import Instance, Invalid
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("own_cache", "one_thread")
 FOLDER = ROOT / "tasks" / "data_selection_text"
 PROGRAMS = sorted((FOLDER / "programs").glob("*.py"))
 NO_FILES = {"data": SimpleNamespace(path=""), "target": SimpleNamespace(path="")}
@@ -28,36 +29,9 @@ NO_FILES = {"data": SimpleNamespace(path=""), "target": SimpleNamespace(path="")
 FEW = {"train_pools": 2, "valid_pools": 1, "test_pools": 1, **NO_FILES}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache_and_one_thread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def task() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER.parent))
-        yield importlib.import_module(f"{FOLDER.name}.task")
-
-
-@pytest.fixture(scope="module")
-def spec() -> TaskSpec:
-    return read_spec(FOLDER / "task.toml")
-
-
 @pytest.fixture(scope="module")
 def settings(spec: TaskSpec) -> SimpleNamespace:
     return SimpleNamespace(**{**spec.settings, **FEW})
-
-
-@pytest.fixture(scope="module")
-def train(task: ModuleType, settings: SimpleNamespace) -> list[Instance]:
-    return list(task.instances("train", settings))
 
 
 @pytest.fixture(scope="module")

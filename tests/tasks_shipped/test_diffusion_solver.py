@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from shipped import module_of
 
 from evolve.spec import read_spec
 from evolve.task import Instance, Invalid
@@ -38,27 +39,11 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def task() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER.parent))
-        yield importlib.import_module(f"{FOLDER.name}.task")
-
-
-@pytest.fixture(scope="module")
 def train(task: ModuleType) -> list[Instance]:
     return list(task.instances("train", SETTINGS))
 
 
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"loaded_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-HARNESS = load(FOLDER / "harness.py")
+HARNESS = module_of(FOLDER / "harness.py")
 
 
 def tables(solve: Callable[..., Any], instance: Instance) -> list[dict[str, np.ndarray]]:
@@ -67,7 +52,7 @@ def tables(solve: Callable[..., Any], instance: Instance) -> list[dict[str, np.n
 
 
 def published(name: str) -> Callable[..., Any]:
-    solve: Callable[..., Any] = load(FOLDER / "programs" / f"{name}.py").solve
+    solve: Callable[..., Any] = module_of(FOLDER / "programs" / f"{name}.py").solve
     return solve
 
 
@@ -221,7 +206,7 @@ def test_the_hidden_test_has_other_data(task: ModuleType) -> None:
 def test_programs_differ_on_the_probes(task: ModuleType) -> None:
     seen = {}
     for path in PROGRAMS:
-        solve = load(path).solve
+        solve = module_of(path).solve
         answers = [tables(solve, each) for each in task.instances("probe", SETTINGS)]
         seen[path.stem] = repr([[row["weights"].tolist() for row in rows] for rows in answers])
     assert len(set(seen.values())) == len(PROGRAMS)
@@ -230,7 +215,7 @@ def test_programs_differ_on_the_probes(task: ModuleType) -> None:
 def test_six_times_as_many_calls_are_better_and_a_programs_alone(
     task: ModuleType, train: list[Instance]
 ) -> None:
-    control = load(FOLDER / "controls" / "six_times.py").solve
+    control = module_of(FOLDER / "controls" / "six_times.py").solve
     many = control(**train[0].public, private=train[0].private)
     best = task.grade(train[0], tables(published("deis"), train[0])).score
     assert task.grade(train[0], many).score > best
@@ -280,7 +265,7 @@ class Shrinking(torch.nn.Module):
 
 @pytest.mark.parametrize("name", ["ddim", "deis", "dpmpp_2m"])
 def test_the_exported_sampler_drives_a_torch_module(name: str) -> None:
-    sampler = load(FOLDER / "exported" / "sampler.py")
+    sampler = module_of(FOLDER / "exported" / "sampler.py")
     denoise, start = Shrinking(), 80 * torch.ones(4, 3)
     with torch.no_grad():
         end = sampler.sample_sigmas(published(name), denoise, start, 40, 80.0, 0.02)
@@ -291,7 +276,7 @@ def test_the_exported_sampler_drives_a_torch_module(name: str) -> None:
 
 
 def test_the_exported_sampler_gives_what_the_solver_gives(train: list[Instance]) -> None:
-    sampler = load(FOLDER / "exported" / "sampler.py")
+    sampler = module_of(FOLDER / "exported" / "sampler.py")
     kept, public = train[0].private, train[0].public
     arguments = (kept["mixture"].predict, kept["start"], 5, public["lam0"], public["lam1"])
     np.testing.assert_allclose(

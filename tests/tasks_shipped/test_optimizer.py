@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from shipped import module_of
 
 from evolve.spec import read_spec
 from evolve.task import Instance, Invalid
@@ -31,31 +32,15 @@ SETTINGS = SimpleNamespace(
 
 
 @pytest.fixture(scope="module")
-def task() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER.parent))
-        yield importlib.import_module(f"{FOLDER.name}.task")
-
-
-@pytest.fixture(scope="module")
 def train(task: ModuleType) -> list[Instance]:
     return list(task.instances("train", SETTINGS))
 
 
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"loaded_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-HARNESS = load(FOLDER / "harness.py")
+HARNESS = module_of(FOLDER / "harness.py")
 
 
 def rule(name: str) -> Callable[..., Any]:
-    found: Callable[..., Any] = load(FOLDER / "programs" / f"{name}.py").update
+    found: Callable[..., Any] = module_of(FOLDER / "programs" / f"{name}.py").update
     return found
 
 
@@ -283,7 +268,7 @@ def test_a_users_data_take_the_place_of_the_shipped(task: ModuleType, tmp_path: 
 
 
 def test_the_exported_optimizer_trains_a_torch_module() -> None:
-    adapter = load(FOLDER / "exported" / "torch_optimizer.py")
+    adapter = module_of(FOLDER / "exported" / "torch_optimizer.py")
     torch.manual_seed(0)
     module = torch.nn.Sequential(
         torch.nn.Conv2d(1, 3, 3), torch.nn.Flatten(), torch.nn.ReLU(), torch.nn.Linear(108, 2)
@@ -305,7 +290,7 @@ def test_the_exported_optimizer_trains_a_torch_module() -> None:
 
 
 def test_the_exported_optimizer_does_what_torch_does_for_the_same_rule() -> None:
-    adapter = load(FOLDER / "exported" / "torch_optimizer.py")
+    adapter = module_of(FOLDER / "exported" / "torch_optimizer.py")
     torch.manual_seed(0)
     own, theirs = torch.nn.Linear(5, 3), torch.nn.Linear(5, 3)
     theirs.load_state_dict(own.state_dict())

@@ -16,24 +16,15 @@ import torch
 from torch import nn
 
 from evolve.grading import namespace
-from evolve.spec import TaskSpec, read_spec
+from evolve.spec import TaskSpec
 from evolve.task import Instance, Invalid, Unusable
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.usefixtures("own_cache", "one_thread")
 FOLDER = ROOT / "tasks" / "pruning"
 PROGRAMS = sorted((FOLDER / "programs").glob("*.py"))
 # Nets of these families are trained for a moment only: what is tested of them is no quality.
 SHORT = {"cnn": 60, "lm": 12}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache_and_one_thread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +39,9 @@ def task() -> Iterator[ModuleType]:
 
 
 @pytest.fixture(scope="module")
-def spec() -> TaskSpec:
-    return read_spec(FOLDER / "task.toml")
-
-
-@pytest.fixture(scope="module")
 def settings(spec: TaskSpec) -> SimpleNamespace:
     few = {"train_nets": 2, "valid_nets": 1, "test_nets": 1}
     return namespace({**spec.settings, **few})
-
-
-@pytest.fixture(scope="module")
-def train(task: ModuleType, settings: SimpleNamespace) -> list[Instance]:
-    return list(task.instances("train", settings))
 
 
 @pytest.fixture(scope="module")

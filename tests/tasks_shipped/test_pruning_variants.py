@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,16 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 # What is tested is the machinery, so nets are trained for a moment only.
 SHORT = {"mlp": 150, "cnn": 30, "lm": 10}
 FEW = ["train_nets=1", "valid_nets=1", "test_nets=1"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache_and_one_thread(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
-    torch.set_num_threads(threads)
 
 
 class Opened:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from shipped import module_of
 
-from evolve.spec import TaskSpec, read_spec
+from evolve.spec import TaskSpec
 from evolve.task import Instance, Invalid
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,39 +21,8 @@ FEW = {"train_instances": 2, "valid_instances": 2, "test_instances": 1}
 
 
 @pytest.fixture(scope="module")
-def task() -> Iterator[ModuleType]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FOLDER.parent))
-        yield importlib.import_module(f"{FOLDER.name}.task")
-
-
-@pytest.fixture(scope="module")
-def spec() -> TaskSpec:
-    return read_spec(FOLDER / "task.toml")
-
-
-@pytest.fixture(scope="module")
 def settings(spec: TaskSpec) -> SimpleNamespace:
     return SimpleNamespace(**{**spec.settings, **FEW})
-
-
-@pytest.fixture(scope="module")
-def train(task: ModuleType, settings: SimpleNamespace) -> list[Instance]:
-    return list(task.instances("train", settings))
-
-
-@pytest.fixture(scope="module")
-def harness() -> ModuleType:
-    return module_of(FOLDER / "harness.py")
-
-
-def module_of(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"tsp_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def program(name: str) -> Callable[..., Any]:
