@@ -60,8 +60,11 @@ class TaskCode:
 
     def instances(self, split: str, block: int) -> tuple[Instance, ...]:
         """Build the instances of a block. Raises: TaskError if there are none or two of a name."""
-        with self._own_code(f"instances({split!r}, settings, block={block})"):
-            instances = tuple(self._module.instances(split, self._settings, block=block))
+        try:
+            with self._own_code(f"instances({split!r}, settings, block={block})"):
+                instances = tuple(self._module.instances(split, self._settings, block=block))
+        except Invalid as error:  # meant for outputs; here it speaks of what the user handed in
+            raise TaskError(f"{self.spec.name}: {error}") from error
         names = [instance.name for instance in instances]
         if not instances or len(set(names)) < len(names):
             problem = "gives none" if not instances else "gives two of the same name"

@@ -12,8 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-# Of the standard library's folder: packages of others live there too, and nobody needs its tests.
-_NOT_STANDARD = ("site-packages", "dist-packages", "test", "idlelib", "ensurepip", "turtledemo")
+# Of the standard library's folder: packages of others live there too, and nobody needs its tests, or
+# its help texts, which are data of tasks.
+_NOT_STANDARD = (
+    "site-packages",
+    "dist-packages",
+    "test",
+    "idlelib",
+    "ensurepip",
+    "turtledemo",
+    "pydoc_data",
+)
 _SYSTEM = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/local/lib")  # hold libraries only
 _OWN = ("sandbox", "__main__")  # this package: no candidate needs its files
 _LOADER_CACHE = "/etc/ld.so.cache"

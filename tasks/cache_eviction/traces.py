@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from evolve.task import Invalid, rng
+from evolve.task import Unusable, rng
 
 DATA = Path(__file__).parent / "data" / "traces.npz"
 NAMES = 2**40  # keys are drawn from so many numbers: they tell neither order nor origin
 TRAIN_PART = 0.4  # of a recording, the first; `valid` has the rest and `test` other recordings
+OWN_PARTS = {"train": (0.0, 0.4), "valid": (0.4, 0.7), "test": (0.7, 1.0)}  # of a user's trace
 MIN_REQUESTS = 200  # of a user's trace
 
 
@@ -47,16 +48,17 @@ KINDS = ("words", "lines", "blocks", "zipf", "loops")
 def trace(kind: str, split: str, requests: int, name: str, own: str = "") -> np.ndarray:
     """Give the keys of a trace in their order, (requests,) int64, each name random.
 
-    own: a user's file, of which it is a window. It must be split into parts like a recording.
+    own: a user's file, of which it is a window: each split has a part of its own, `test` the last.
     """
     draw = rng("cache_eviction", name)
     drawn = UNSEEN if split == "test" else SEEN
     if own:
-        keys = window(user_trace(own), split, requests, draw)
+        keys = window(part(user_trace(own), *OWN_PARTS.get(split, (0.0, 0.4))), requests, draw)
     elif kind in RECORDED:
         first, other = RECORDED[kind]
+        shares = {"train": (0.0, TRAIN_PART), "valid": (TRAIN_PART, 1.0)}.get(split, (0.0, 1.0))
         recording = recorded(other if split == "test" else first)
-        keys = window(recording, "" if split == "test" else split, requests, draw)
+        keys = window(part(recording, *shares), requests, draw)
     else:
         keys = {"zipf": zipf, "loops": loops}[kind](drawn, requests, draw)
     return renamed(keys, draw)
@@ -69,14 +71,15 @@ def renamed(keys: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     return draw.permutation(names)[place]
 
 
-def window(
-    recording: np.ndarray, split: str, requests: int, draw: np.random.Generator
-) -> np.ndarray:
-    """Give a run of requests out of the part of a recording that belongs to a split, or the whole."""
-    edge = int(TRAIN_PART * len(recording))
-    part = {"train": recording[:edge], "valid": recording[edge:]}.get(split, recording)
-    begin = int(draw.integers(max(len(part) - requests, 0) + 1))
-    return part[begin : begin + requests]
+def part(recording: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Give a part of a recording, from one share of its length to another."""
+    return recording[int(low * len(recording)) : int(high * len(recording))]
+
+
+def window(recording: np.ndarray, requests: int, draw: np.random.Generator) -> np.ndarray:
+    """Draw a run of requests."""
+    begin = int(draw.integers(max(len(recording) - requests, 0) + 1))
+    return recording[begin : begin + requests]
 
 
 def zipf(drawn: Drawn, requests: int, draw: np.random.Generator) -> np.ndarray:
@@ -127,10 +130,10 @@ def recorded(name: str) -> np.ndarray:
 
 @cache
 def user_trace(path: str) -> np.ndarray:
-    """Give a user's trace, one key per line of text, (n,) int64. Raises: Invalid."""
+    """Give a user's trace, one key per line of text, (n,) int64. Raises: Unusable."""
     lines = Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
     keys = [line.strip() for line in lines if line.strip()]
     if len(keys) < MIN_REQUESTS:
-        raise Invalid(f"{path}: {len(keys)} requests: give {MIN_REQUESTS} or more, one per line")
+        raise Unusable(f"{path}: {len(keys)} requests: give {MIN_REQUESTS} or more, one per line")
     number: Callable[[str], int] = {key: i for i, key in enumerate(dict.fromkeys(keys))}.__getitem__
     return np.array([number(key) for key in keys])

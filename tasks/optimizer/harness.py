@@ -1,7 +1,7 @@
 """Gives an update rule its gradients, tensor by tensor, each net and tensor with a state of its own.
 
-The nets' weights are kept here as the grader keeps them, by the same arithmetic; the data and the
-labels that gradients come from are not here.
+The nets' weights, the multipliers, the data and the labels are not here. A rule is shown the weights
+that its own deltas make, at multiplier 1: so it cannot measure the multiplier that the grader takes.
 """
 
 import numpy as np
@@ -12,9 +12,8 @@ LARGEST_WEIGHT = 100.0
 def call(candidate, public, rng):
     """Give what answers an item, the gradients at step t: the deltas, of the same shapes."""
     steps = public["T"]
-    rates = np.asarray(public["multipliers"], dtype=np.float32)
     nets = [np.array(tensor) for tensor in public["start"]]
-    states = [[{} for _ in rates] for _ in nets]
+    states = [[{} for _ in tensor] for tensor in nets]
 
     def answer(t, gradients):
         deltas = []
@@ -28,15 +27,14 @@ def call(candidate, public, rng):
                 if given.dtype.kind not in "fiu":
                     raise ValueError(f"the delta is of type {given.dtype}: give numbers")
                 delta[net] = given
-            nets[place] = moved(tensor, delta, rates)
+            nets[place] = moved(tensor, delta)
             deltas.append(delta)
         return deltas
 
     return answer
 
 
-def moved(tensor, delta, rates):
-    """A step, as the grader takes it."""
-    factors = rates.reshape(-1, *(1,) * (tensor.ndim - 1))
-    there = np.nan_to_num(tensor - factors * delta, nan=0.0)
+def moved(tensor, delta):
+    """A step at multiplier 1."""
+    there = np.nan_to_num(tensor - delta, nan=0.0)
     return np.clip(there, -LARGEST_WEIGHT, LARGEST_WEIGHT)

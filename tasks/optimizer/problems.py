@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evolve.task import Invalid, rng
+from evolve.task import Unusable, rng
 
 DATA = Path(__file__).parent / "data"
 TRAIN_SHARE = 0.6  # of the rows that a draw uses; the rest measures
@@ -108,16 +108,22 @@ def _spirals() -> tuple[np.ndarray, np.ndarray]:
 
 @cache
 def user_rows(path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Give X (n, d) and y (n,) of a user's .npz file. Raises: Invalid naming what is wrong."""
-    with np.load(path, allow_pickle=False) as arrays:
-        if not {"X", "y"} <= set(arrays):
-            raise Invalid(f"{path}: holds {', '.join(arrays)}: X (n, d) and y (n,) are needed")
+    """Give X (n, d) and y (n,) of a user's .npz file. Raises: Unusable naming what is wrong."""
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
         x, y = np.asarray(arrays["X"], dtype=float), np.asarray(arrays["y"])
+    except KeyError as error:
+        held = ", ".join(arrays)
+        raise Unusable(f"{path}: holds {held}: X (n, d) and y (n,) are needed") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise Unusable(f"{path}: no .npz file of numbers X and labels y: {error}") from error
     if x.ndim != 2 or y.shape != x.shape[:1] or len(x) < MIN_ROWS:
-        raise Invalid(f"{path}: X {x.shape} and y {y.shape}: give {MIN_ROWS} rows or more of each")
+        raise Unusable(f"{path}: X {x.shape} and y {y.shape}: give {MIN_ROWS} rows or more of each")
     if not np.isfinite(x).all():
-        raise Invalid(f"{path}: X holds values that are not finite")
+        raise Unusable(f"{path}: X holds values that are not finite")
     classes, labels = np.unique(y, return_inverse=True)
     if not 2 <= len(classes) <= MOST_CLASSES:
-        raise Invalid(f"{path}: y has {len(classes)} classes: 2 to {MOST_CLASSES} can be learnt")
+        raise Unusable(f"{path}: y has {len(classes)} classes: 2 to {MOST_CLASSES} can be learnt")
     return x, labels

@@ -59,8 +59,9 @@ def _instance(name: str, kind: Kind, problem: Problem, steps: int, settings: Any
     batches = [draw.integers(0, len(problem.y), (steps, settings.batch)) for draw in draws]
     return Instance(
         name=name,
-        public={"start": nets, "multipliers": list(MULTIPLIERS) * len(draws), "T": steps},
+        public={"start": nets, "T": steps},
         private={
+            "multipliers": np.tile(np.float32(MULTIPLIERS), len(draws)),
             "problem": problem,
             "batches": np.repeat(np.stack(batches, 1), len(MULTIPLIERS), 1),
         },
@@ -72,7 +73,7 @@ def feed(instance: Instance) -> Generator[dict[str, Any], Any, dict[str, Any]]:
     """Train all nets of an instance with the deltas that a rule gives for their gradients."""
     problem, batches = instance.private["problem"], instance.private["batches"]
     nets = [np.array(tensor) for tensor in instance.public["start"]]
-    rates = np.asarray(instance.public["multipliers"], dtype=np.float32)
+    rates = instance.private["multipliers"]
     steps = instance.public["T"]
     found: list[np.ndarray] = []
     seen = Behaviour()

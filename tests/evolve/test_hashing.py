@@ -151,3 +151,10 @@ def test_each_part_of_a_ranking_has_an_order_of_its_own(parts, form):
 def test_single_and_double_precision_of_the_same_numbers_are_one(form):
     numbers = np.array([0.5, -2.25, 3.0], dtype=np.float32)
     assert canonical(form, numbers) == canonical(form, numbers.astype(np.float64))
+
+
+@pytest.mark.parametrize("form", ["mask", "ranking", "topk:2"])
+def test_one_array_is_not_a_list_of_one(form):
+    values = np.array([True, False, True]) if form == "mask" else np.array([0.3, 0.1, 0.2])
+    assert canonical(form, [values]) != canonical(form, values)
+    assert canonical(form, values) == canonical(form, values.tolist())

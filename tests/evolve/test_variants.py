@@ -152,3 +152,16 @@ def test_check_recomputes_what_papers_print(base, printed, errors):
     report = check(variant(base, text, task=code), workers=2)
     told = [finding.message for finding in report.findings if finding.severity == "error"]
     assert told == errors
+
+
+def test_what_instances_refuse_of_a_users_file_is_told_without_lines_of_code(base):
+    for kind in ("Invalid", "Unusable"):
+        (base / "task.py").write_text(
+            f"from evolve.task import {kind}\n\n\n"
+            "def instances(split, settings, block=0):\n"
+            f"    raise {kind}('own.npz: holds no X')\n\n\n"
+            "def grade(instance, output):\n    return None\n"
+        )
+        report = check(base, workers=2)
+        errors = [each.message for each in report.findings if each.severity == "error"]
+        assert "toy: own.npz: holds no X" in errors

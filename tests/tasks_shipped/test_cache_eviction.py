@@ -16,7 +16,7 @@ import pytest
 from shipped import module_of
 
 from evolve.spec import read_spec
-from evolve.task import Instance, Invalid
+from evolve.task import Instance, Invalid, Unusable
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tasks" / "cache_eviction"
@@ -309,8 +309,26 @@ def test_a_users_trace_takes_the_place_of_the_kinds(task: ModuleType, tmp_path: 
     assert task.grade(instance, outcome(task, instance, policy("lru"))).score < 1
     (tmp_path / "short.txt").write_text("a\nb\n")
     own.trace.path = str(tmp_path / "short.txt")
-    with pytest.raises(Invalid, match="2 requests"):
+    with pytest.raises(Unusable, match="2 requests"):
         next(iter(task.instances("train", own)))
+
+
+def test_splits_of_a_users_trace_share_no_request(
+    task: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traces = importlib.import_module("cache_eviction.traces")
+    monkeypatch.setattr(traces, "renamed", lambda keys, draw: keys)
+    path = tmp_path / "own.txt"
+    path.write_text("\n".join(map(str, range(9000))))
+    seen = [
+        set(
+            np.concatenate(
+                [traces.trace("own", split, 2000, f"{split}-{i}", str(path)) for i in range(9)]
+            )
+        )
+        for split in ("train", "valid", "test")
+    ]
+    assert max(seen[0]) < min(seen[1]) <= max(seen[1]) < min(seen[2])
 
 
 def test_task_toml_names_what_grades_hold(task: ModuleType, train: list[Instance]) -> None:
