@@ -25,6 +25,7 @@ from typing import Any
 
 from archive.records import Evaluation, Status
 from evolve.assess import TEST, TRAIN, VALID, all_of, assessing
+from evolve.baselines_page import write_page
 from evolve.build import num_cores
 from evolve.errors import EvolveError, TaskError
 from evolve.loader import TRIVIAL, Task, load_task
@@ -46,10 +47,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("task", help="a task's folder or name")
     parser.add_argument("--workers", type=int, default=num_cores())
     parser.add_argument("--min-level", choices=LEVELS, default=MIN_LEVEL)
+    parser.add_argument(
+        "--only-page", action="store_true", help="write the README's table anew, measure nothing"
+    )
     options = parser.parse_args(arguments)
     try:
         task = load_task(options.task)
-        values = measure(task, workers=options.workers, min_level=options.min_level, say=print)
+        if options.only_page:
+            values, missing = current_baselines(task)
+            if missing:
+                raise TaskError(missing)
+            write_page(task, values)
+        else:
+            values = measure(task, workers=options.workers, min_level=options.min_level, say=print)
     except EvolveError as error:
         print(error, file=sys.stderr)
         return error.exit_code
@@ -70,6 +80,7 @@ def measure(
     values = asyncio.run(_measure(task, workers, min_level, say))
     values |= {name: searched.get(name) for name in SEARCHED}
     write_baselines(task, values)
+    write_page(task, values)
     return values
 
 
