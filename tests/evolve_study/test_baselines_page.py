@@ -18,7 +18,7 @@ def row(score, **measures):
 def test_what_stands_between_the_marks_is_replaced_and_the_best_comes_first(toy):
     page = toy / "README.md"
     page.write_text(f"# toy\n\n{BEGIN}\nan old table\n{END}\n\nWritten by hand.\n")
-    failed = dict.fromkeys(("train", "valid", "test"), {"status": "timeout", "score": None})
+    failed = {split: {"status": "timeout", "score": None} for split in ("train", "valid", "test")}
     values = {
         "programs": {"worse": row(0.25, spread=1.0, lean=0.5), "fails": failed},
         "controls": {"oracle": row(0.75, spread=0.5, lean=-0.5)},
