@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, desc, select
+from sqlalchemy import Connection, and_, case, desc, func, select
 
 from archive import rows
 from archive.database import Database, OnCommit
@@ -94,8 +94,13 @@ class Archive:
         return self.run(self.database.write("create_run", insert))
 
     def run(self, name: str | None = None) -> RunRecord:
-        """Give a run by its name, or the latest. Raises: Misnamed, naming runs like it."""
-        question = select(*rows.RUN).order_by(desc(runs.c.id)).limit(1)
+        """Give a run by its name, or the latest; one that failed before it told anything comes last.
+
+        Raises: Misnamed, naming runs like it.
+        """
+        stillborn = and_(runs.c.told == 0, func.coalesce(runs.c.stop_reason, "") == "failed")
+        latest = case((stillborn, 0), else_=1).desc(), desc(runs.c.id)
+        question = select(*rows.RUN).order_by(*latest).limit(1)
         if name is not None:
             question = question.where(runs.c.name == name)
         with self.database.reading() as connection:

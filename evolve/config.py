@@ -172,7 +172,7 @@ def parse_settings(pairs: Iterable[str], spec: TaskSpec) -> Settings:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if pair == "?":
-            raise UsageError(f"--set KEY=VALUE: {_known(spec)}")
+            raise UsageError(_all_settings(spec))
         if not equals:
             raise UsageError(f"--set {pair}: write it as key=value")
         section, _, name = key.partition(".")
@@ -222,6 +222,19 @@ def _closest(key: str, spec: TaskSpec) -> str:
     section, _, name = key.partition(".")
     close = difflib.get_close_matches(name if section in SECTIONS else key, known, 1)
     return f"; did you mean {known[close[0]]}?" if close else "."
+
+
+def _all_settings(spec: TaskSpec) -> str:
+    """List every key with its default, a line each."""
+    own = [f"  {key}={value}" for key, value in spec.settings.items()]
+    others = [
+        f"  {section}.{name}={'' if field.default is None else field.default}"
+        for section, form in SECTIONS.items()
+        for name, field in form.model_fields.items()
+    ]
+    return "\n".join(
+        [f"settings of {spec.name} with their defaults, then the program's:", *own, *others]
+    )
 
 
 def _known(spec: TaskSpec) -> str:

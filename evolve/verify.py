@@ -36,7 +36,10 @@ SHARED_BLOCK = 0
 # Numbers of blocks of a run's own: few runs meet by chance, and any task's generator takes them.
 NUM_BLOCKS = 2**31 - 1
 
-# Told of each program that was evaluated: (done, total, its name).
+# Of a program's hash, where it is told of: as long as the longest name of a reference.
+SHOWN_LETTERS = len("published")
+
+# Told of each program that was evaluated: (done, total, its name and the split).
 Watch = Callable[[int, int, str], None]
 
 
@@ -148,6 +151,7 @@ async def _verify(
         "looks_of_all_runs": _looks_of_all_runs(archive, task),
         "examined": len(examined),
         "note": _note(stale, block, measured),
+        "left_out": _left_out(archive, journal.run, programs),
         "programs": program_rows(
             programs,
             test,
@@ -203,7 +207,7 @@ async def _evaluate(
         nonlocal done
         evaluation = await assessor.program(source, stage, number)
         done += 1
-        watch(done, 2 * len(sources), f"{name} on {stage}")
+        watch(done, 2 * len(sources), f"{name[:SHOWN_LETTERS]} on {stage}")
         return evaluation
 
     async def each(stage: str, number: int) -> dict[str, Evaluation]:
@@ -243,6 +247,12 @@ def _looks_of_all_runs(archive: Archive, task: Task) -> int:
     """Count the looks at this task's test, by whatever run of this archive."""
     runs = [run.id for run in archive.runs() if run.task == task.digest]
     return sum(len(queries.looks(archive, run)) for run in runs)
+
+
+def _left_out(archive: Archive, record: RunRecord, programs: Mapping[str, str]) -> str | None:
+    """Give the program that elites begin with, if it is not among those that were looked at."""
+    first = queries.elites(archive, record.id)[0].program
+    return None if first in programs else first
 
 
 def _note(stale: str | None, block: int, measured: Mapping[str, Any]) -> str | None:

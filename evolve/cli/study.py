@@ -175,7 +175,9 @@ def _show_verified(result: dict[str, Any]) -> None:
     for row in result["programs"]:
         table.add_row(*_program_cells(row))
     console.print(table)
-    for line in _subgroup_lines(result["programs"]):
+    for line in _remarks(result):
+        console.print(line, highlight=False, markup=False)
+    for line in _subgroup_lines([row for row in result["programs"] if not _is_published(row)]):
         console.print(line, highlight=False, markup=False)
     for name in ("published", "tuned", "random", "random_search", "best_of_n"):
         console.print(_baseline_line(name, result[name]), highlight=False, markup=False)
@@ -212,6 +214,20 @@ def _program_cells(row: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _remarks(result: dict[str, Any]) -> Iterator[str]:
+    """Say what is easily missed: a row that compares the baseline with itself, an elite left out."""
+    for row in filter(_is_published, result["programs"]):
+        program = row["program"][:PROGRAM_LETTERS]
+        yield f"{program} is the published baseline itself: nothing found is surer to be better."
+    if result["left_out"]:
+        program = result["left_out"][:PROGRAM_LETTERS]
+        yield f"{program}, the first of `evolve elites`, is less sure than another of its cell: left out."
+
+
+def _is_published(row: dict[str, Any]) -> bool:
+    return row["score"] is not None and row["difference"] == 0.0 == row["standard_error"]
+
+
 def _subgroup_lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     """Write how the best program differs from the published one in each subgroup."""
     best = next((row for row in rows if row["subgroups"]), None)
@@ -227,7 +243,7 @@ def _subgroup_lines(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
 def _baseline_line(name: str, value: dict[str, Any] | None) -> str:
     words = name.replace("_", " ")
     if value is None:
-        return f"{words:>13}  not measured"
+        return f"{words:>13}  not measured (`benchmarks/results.py` of the repository does)"
     details = [value[key] for key in ("name", "chosen") if key in value]
     if "gradings" in value:
         details.append(f"{value['gradings']} gradings")

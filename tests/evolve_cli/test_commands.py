@@ -120,7 +120,8 @@ def test_every_view_prints_something_that_fits_80_columns(looking):
         (["run", TOY, "--set", "itmes=9"], "items (default 48)"),
         (["run", TOY, "--set", "itmes=9"], "did you mean items?"),
         (["run", TOY, "--set", "items=many"], "must be a whole number"),
-        (["run", TOY, "--set", "?"], "items (default 48)"),
+        (["run", TOY, "--set", "?"], "  items=48\n"),
+        (["run", TOY, "--set", "?"], "  search.confirm=0.1\n"),
         (["run", TOY, "--operators", "perturbe"], "perturb"),
         (["run", TOY, "--from", "nowhere.py"], "nowhere.py"),
         (["run", TOY, "--from", "toy-7"], "did you mean toy-1?"),
@@ -288,3 +289,10 @@ def test_fewer_steps_than_are_told_are_refused(looking):
 
 def test_a_new_task_takes_no_name_of_a_shipped_one(looking):
     assert "choose another name" in looking("new", "data_selection", expect=2).stderr
+
+
+def test_a_start_that_failed_does_not_hide_the_run_before_it(evolve):
+    evolve("run", TOY, "--steps", 5, "--set", "grade_ms=0")
+    evolve("run", TOY, "--steps", 5, "--set", "pools=0", expect=2)
+    assert [run["name"] for run in evolve.json("runs")][-1] == "toy-1"
+    assert evolve.json("status")["name"] == "toy-1"

@@ -16,14 +16,17 @@ from typing import Any
 
 import numpy as np
 
+# Rules were found with so many sizes; a table has levels squared entries.
+FEWEST_LEVELS, MOST_LEVELS = 100, 1000
+
 
 class Packer:
     """An online packer that does what the graded table did.
 
     score: (item, bins) -> one number per residual capacity; called once per item size.
     capacity: of every bin, in any unit. levels: sizes are rounded up to capacity / levels, so that
-        no bin is ever overfull; rules were found with 100, which costs nothing where sizes are whole
-        numbers and capacity is 100. Must be a positive whole number.
+        no bin is ever overfull; a positive whole number. Rules were found with 100. Unless told, 100, or
+        the capacity itself if that is a whole number from 100 to 1,000: whole sizes lose nothing then.
     loads: what the items in each bin add up to, as they were given.
     """
 
@@ -35,8 +38,8 @@ class Packer:
     ) -> None:
         if not 0 < capacity < math.inf:
             raise ValueError(f"capacity is {capacity}: give a positive number")
-        whole = float(capacity).is_integer() and capacity <= 1000
-        self.capacity, self.levels = capacity, levels or (int(capacity) if whole else 100)
+        whole = float(capacity).is_integer() and FEWEST_LEVELS <= capacity <= MOST_LEVELS
+        self.capacity, self.levels = capacity, levels or (int(capacity) if whole else FEWEST_LEVELS)
         self.loads: list[float] = []
         self._score = score
         self._liked: dict[int, np.ndarray] = {}
