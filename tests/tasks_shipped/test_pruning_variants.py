@@ -18,6 +18,7 @@ from evolve.grading import TaskCode
 from evolve.loader import Task, load_task
 from evolve.task import Instance, Invalid
 
+pytestmark = pytest.mark.usefixtures("own_cache", "one_thread")
 ROOT = Path(__file__).resolve().parents[2]
 # What is tested is the machinery, so nets are trained for a moment only.
 SHORT = {"mlp": 150, "cnn": 30, "lm": 10}
@@ -201,3 +202,9 @@ def test_the_exported_adapter_cuts_units_as_they_were_graded(structured: Opened)
     assert not hasattr(module[4], "weight_mask")
     with pytest.raises(ValueError, match="scores of shape"):
         units.cut_units(lambda layers, s: [np.zeros(2)] * 2, module, torch.rand(20, 64), 0.6)
+
+
+def test_the_reference_in_groups_keeps_to_them(grouped: Opened) -> None:
+    for instance in grouped.of_family("mlp"):
+        found = grouped.control("iterative_fisher_lamp", instance)
+        assert -0.2 < grouped.score(instance, found) < 1.5
