@@ -39,10 +39,13 @@ oracle: install
 	$(BIN)/python -m pytest tests/oracle
 
 baselines: install
-	$(BIN)/python -m evolve.baselines data_selection
+	for task in tasks/*/; do $(BIN)/python -m evolve.baselines $$task || exit 1; done
 
+# Hours; what is finished is kept in results.db and not run again.
 results: install
-	$(BIN)/python benchmarks/results.py
+	$(BIN)/python benchmarks/results.py data_selection --steps 400
+	for task in diffusion_solver pruning cache_priority bin_packing; do \
+	  $(BIN)/python benchmarks/results.py $$task --steps 250 --arms published,tuned,random || exit 1; done
 
 benchmarks: install
 	$(BIN)/python benchmarks/sandbox_bench.py
