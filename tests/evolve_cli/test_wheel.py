@@ -19,7 +19,9 @@ PATIENCE_S = 120
 HOMES = (
     "import archive, evolve, sandbox; print(archive.__file__, evolve.__file__, sandbox.__file__)"
 )
-DIGEST = "from evolve.loader import load_task; print(load_task('data_selection').digest)"
+# One task with much data, and one that extends it.
+SOME = ("pruning", "pruning_nm")
+DIGESTS = f"from evolve.loader import load_task; [print(load_task(name).digest) for name in {SOME}]"
 SHIPPED_SUFFIXES = {".py", ".toml", ".md", ".json", ".npz", ".mako"}
 
 pytestmark = pytest.mark.slow
@@ -97,10 +99,14 @@ def test_the_wheel_holds_what_runs_and_the_tasks_and_no_tests(wheel):
 def test_a_newcomers_first_commands_work_from_the_wheel_alone(unpacked):
     homes = unpacked.python("-c", HOMES).split()
     assert all(Path(home).is_relative_to(unpacked.packages) for home in homes)
-    (shipped,) = unpacked.evolve("tasks")
-    assert shipped["task"] == "data_selection"
-    assert Path(shipped["path"]).is_relative_to(unpacked.packages)
-    assert unpacked.python("-c", DIGEST).strip() == load_task(ROOT / "tasks/data_selection").digest
+    shipped = unpacked.evolve("tasks")
+    assert {each["task"] for each in shipped} == {
+        path.parent.name for path in ROOT.glob("tasks/*/task.toml")
+    }
+    assert all(Path(each["path"]).is_relative_to(unpacked.packages) for each in shipped)
+    assert unpacked.python("-c", DIGESTS).split() == [
+        load_task(ROOT / "tasks" / name).digest for name in SOME
+    ]
     assert unpacked.evolve("new", "mine")["path"] == "mine"
     checked = unpacked.evolve("check", "mine")
     assert checked["ok"], checked["findings"]
