@@ -659,10 +659,13 @@ IN_ONE_ARCHIVE = settings(
 )
 
 
+def own_place(step: Step) -> int:
+    """Give what no two steps of a run share: when it was told, or else its number below all of these."""
+    return -1 - step.n if step.told_seq is None else step.told_seq
+
+
 @IN_ONE_ARCHIVE
-@given(
-    steps=st.lists(ANY_STEP, max_size=4, unique_by=(lambda s: s.n, lambda s: s.told_seq or -s.n))
-)
+@given(steps=st.lists(ANY_STEP, max_size=4, unique_by=(lambda s: s.n, own_place)))
 def test_any_step_reads_back_as_it_was_written(archive: Archive, steps: list[Step]) -> None:
     run = new_run(archive)
     with archive.write(run) as journal:
