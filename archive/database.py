@@ -5,21 +5,34 @@ Everything that is written to an archive passes through `Database.commit`.
 
 from __future__ import annotations
 
+import math
 import os
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, inspect, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Executable,
+    Select,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    text,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DataError,
     DBAPIError,
+    DisconnectionError,
     IntegrityError,
     NotSupportedError,
     OperationalError,
@@ -28,6 +41,7 @@ from sqlalchemy.exc import (
 
 from archive import locks
 from archive.errors import ArchiveError, ConnectionLost, Misnamed
+from archive.passwords import hidden_password
 from archive.schema import VERSION
 
 T = TypeVar("T")
@@ -39,15 +53,40 @@ OnCommit = Callable[[str, str], None]
 # milliseconds, a checkpoint on a slow disk may take seconds.
 BUSY_MS = 30_000
 
+# Pages that a connection to SQLite keeps. Keys are hashes, so every insert falls on another page of
+# some index: with SQLite's own 2 MiB a step cost three times as much at 346,000 steps as at 10,000.
+CACHE_KIB = 64 * 1024
+
 # A server that does not answer for this long is down.
 CONNECT_S = 10
+
+# After so long without a word both sides ask whether the other is still there, and half a minute
+# later let go: the lock of a driver whose machine is gone, too.
+KEEPALIVE_S = 10
+
+# A connection that rested for longer is asked whether the server is still there before it is used.
+PING_AFTER_S = 1.0
 
 # Of PostgreSQL's advisory locks, the one under which an archive is created or migrated.
 MIGRATION_LOCK = 0x65766F6C
 
+# A PostgreSQL that is being restarted is back within this time, and has noticed by then that
+# our old session, which still holds a lock, is dead.
+RECONNECT_S = 60.0
+RECONNECT_EVERY_S = 0.25
+
 KEPT = "everything told is kept"
+# Of a cell whose page is whole: no program saves what it held.
+MEND = "the archive is damaged there: go back to a copy of it, or mend that row by hand"
 # (what the database says, what to do), the first that occurs in its message.
 ADVICE = (
+    ("no password supplied", "put it into ~/.pgpass, PGPASSFILE or PGPASSWORD"),
+    (
+        "password authentication failed",
+        "is it the right one in ~/.pgpass, PGPASSFILE or PGPASSWORD?",
+    ),
+    ("no pg_hba.conf entry", "the server lets nobody in from here: its pg_hba.conf says who may"),
+    ('" does not exist', "`createdb` makes a database, `createuser` a user"),
     ("disk is full", f"free some space, then `evolve resume`; {KEPT}"),
     ("No space left", f"free some space, then `evolve resume`; {KEPT}"),
     ("disk I/O error", f"is the disk full or failing? Mend it, then `evolve resume`; {KEPT}"),
@@ -55,6 +94,7 @@ ADVICE = (
     ("unable to open", "is its folder there, and may you read and write it?"),
     ("file is not a database", "this file is no archive: choose another with --archive"),
     ("malformed", "the file is damaged: `sqlite3 FILE .recover` saves what can be read"),
+    ("Could not decode to UTF-8", MEND),
     (
         "database is locked",
         f"another program holds the file; close it, then `evolve resume`; {KEPT}",
@@ -76,13 +116,18 @@ class Database:
         self.where = where
         self.lock_file = lock_file
         self.on_commit = on_commit
+        # A question is one statement, which needs no BEGIN around it to see one state. On a server
+        # BEGIN and ROLLBACK would be two more journeys there and back.
+        alone = {} if lock_file else {"isolation_level": "AUTOCOMMIT"}
+        self._questions = engine.execution_options(question=True, **alone)
+        self._inserts: dict[str, Any] = {}
 
     @classmethod
     def open(cls, place: str | Path, *, create: bool, on_commit: OnCommit) -> Database:
         """Open `place`, and bring its schema up to date. Raises: ArchiveError."""
         url, path = _locate(place)
         if path is None:
-            engine, where = _postgres(url), url.render_as_string(hide_password=True)
+            engine, where = _postgres(url), _shown(url)
             database = cls(engine, where, None, on_commit)
         else:
             _check_path(path, create)
@@ -104,6 +149,12 @@ class Database:
         # Without these SQLAlchemy asks for new ids, and does not say how many rows went in.
         return insert.inline().execution_options(preserve_rowcount=True)
 
+    def insert_new(self, table: Table) -> Any:
+        """Give an INSERT that leaves rows alone which exist; built once per table."""
+        if table.name not in self._inserts:
+            self._inserts[table.name] = self.insert(table).on_conflict_do_nothing()
+        return self._inserts[table.name]
+
     def _insert_of_postgresql(self, table: Table) -> Any:
         from sqlalchemy.dialects import postgresql  # a tenth of the start of a command
 
@@ -111,23 +162,95 @@ class Database:
 
     def connect(self) -> Connection:
         """Give a connection for writing. Raises: ArchiveError."""
-        try:
-            return self.engine.connect().execution_options(immediate=True)
-        except OperationalError as error:
-            raise self._explain(error, self.lock_file is None) from error
+        return self._connected(self.engine).execution_options(immediate=True)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Give a connection to read from; it keeps no writer waiting. Raises: ArchiveError."""
-        with self.explained(), self.engine.connect() as connection:
+        """Give a connection to read from; it keeps no writer waiting. Raises: ArchiveError.
+
+        Each statement sees the archive as it is then: what belongs together is asked together.
+        """
+        with self._connected(self._questions) as connection, self.explained():
             yield connection
+
+    def read(self, question: Executable, values: Mapping[str, Any] | None = None) -> list[Any]:
+        """Give all rows, from a server that may be restarted meanwhile. Raises: ArchiveError.
+
+        values: of the question's parameters.
+        """
+
+        def work() -> list[Any]:
+            with self.reading() as connection:
+                return list(connection.execute(question, values).all())
+
+        return self.patiently(work)
+
+    def read_as(
+        self,
+        of: Callable[[Any], T],
+        question: Select[Any],
+        values: Mapping[str, Any] | None = None,
+    ) -> list[T]:
+        """Give what `of` makes of each row. Raises: ArchiveError, if it cannot, too."""
+        found = self.read(question, values)
+        with self.legible(question):
+            return [of(row) for row in found]
+
+    @contextmanager
+    def legible(self, question: Select[Any]) -> Iterator[None]:
+        """Around making records of a question's rows: one that no record can be made of is damaged."""
+        try:
+            yield
+        except (ValueError, TypeError, KeyError) as error:  # no JSON, no status, no list
+            tables = ", ".join(table.description for table in question.columns_clause_froms)
+            raise ArchiveError(
+                f"{self.where}: a row of {tables} cannot be read ({type(error).__name__}: {error}); {MEND}"
+            ) from error
+
+    def patiently(
+        self, deed: Callable[[], T], *, through: tuple[type[ArchiveError], ...] = (ConnectionLost,)
+    ) -> T:
+        """Do what can be done twice, again if the server went away. Raises: ConnectionLost.
+
+        through: what else may pass within `RECONNECT_S`.
+        """
+        deadline = time.monotonic() + RECONNECT_S
+        while True:
+            try:
+                return deed()
+            except through:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(RECONNECT_EVERY_S)
+
+    def _connected(self, engine: Engine) -> Connection:
+        try:
+            return engine.connect()
+        except DBAPIError as error:
+            # A server that cannot be reached may be on its way back.
+            raise self._explain(error, self.lock_file is None) from error
 
     def writer(self, run: int) -> str | None:
         """Say who is writing a run at this moment; None if it rests. Raises: ArchiveError."""
         if self.lock_file is not None:
             return locks.file_holder(self.lock_file, run)
-        with self.reading() as connection:
-            return locks.session_holder(connection, run)
+
+        def work() -> str | None:
+            with self.reading() as connection:
+                return locks.session_holder(connection, run)
+
+        return self.patiently(work)
+
+    def writers(self, among: Iterable[int]) -> set[int]:
+        """Give those of some runs that are being written at this moment. Raises: ArchiveError."""
+        if self.lock_file is not None:
+            return {run for run in among if locks.file_holder(self.lock_file, run) is not None}
+
+        def work() -> set[int]:
+            with self.reading() as connection:
+                return set(locks.session_writers(connection).intersection(among))
+
+        return self.patiently(work)
 
     def commit(self, connection: Connection, name: str, work: Callable[[Connection], T]) -> T:
         """Do `work` in one transaction, all of it or nothing, on the caller's thread.
@@ -142,9 +265,13 @@ class Database:
         return result
 
     def write(self, name: str, work: Callable[[Connection], T]) -> T:
-        """Do one transaction that belongs to no run's writer."""
-        with self.connect() as connection:
-            return self.commit(connection, name, work)
+        """Do one transaction that belongs to no run's writer and can be done twice."""
+
+        def deed() -> T:
+            with self.connect() as connection:
+                return self.commit(connection, name, work)
+
+        return self.patiently(deed)
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -158,12 +285,12 @@ class Database:
 
     def _explain(self, error: DBAPIError, lost: bool) -> ArchiveError:
         said = str(error.orig).strip()
-        if lost:
+        advice = next((what for words, what in ADVICE if words in said), None)
+        if lost and advice is None:
             return ConnectionLost(
                 f"{self.where}: no connection ({said}); start the server, then `evolve resume`; {KEPT}"
             )
-        advice = next((what for words, what in ADVICE if words in said), KEPT)
-        return ArchiveError(f"{self.where}: {said}; {advice}")
+        return ArchiveError(f"{self.where}: {said}; {advice or KEPT}")
 
     def _bring_up_to_date(self, create: bool) -> None:
         version = self._version()
@@ -253,15 +380,22 @@ def _locate(place: str | Path) -> tuple[URL, Path | None]:
         return URL.create("sqlite", database=str(path)), path
     try:
         url = make_url(place)
-    except ArgumentError as error:
-        raise Misnamed(f"{place}: not a database URL; write a path or {_FORMS}") from error
+    except (ArgumentError, ValueError) as error:  # ValueError: the port is no number
+        shown = hidden_password(place)
+        raise Misnamed(f"{shown}: not a database URL; write a path or {_FORMS}") from error
     backend = url.get_backend_name()
     if backend == "sqlite" and url.database:
         return url, Path(url.database).expanduser()
     if backend == "postgresql":
+        if "@" in (url.host or ""):
+            raise Misnamed(f"{hidden_password(place)}: write an @ in a user or password as %40")
         return url.set(drivername="postgresql+psycopg"), None
-    shown = url.render_as_string(hide_password=True)
-    raise Misnamed(f"{shown}: not an archive's URL; write a path or {_FORMS}")
+    raise Misnamed(f"{_shown(url)}: not an archive's URL; write a path or {_FORMS}")
+
+
+def _shown(url: URL) -> str:
+    """Write a URL for messages. SQLAlchemy hides no password among the parameters."""
+    return hidden_password(url.render_as_string(hide_password=True))
 
 
 _FORMS = "sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
@@ -289,12 +423,16 @@ def _sqlite(path: Path) -> Engine:
         # commits, and leaves a state that existed.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if options.get("question", False):
+            return
         # A transaction that turns into a writer half-way can fail in ways that waiting cannot
         # mend, so writers are writers from the start.
-        immediate = connection.get_execution_options().get("immediate", False)
+        immediate = options.get("immediate", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
 
     return engine
@@ -313,14 +451,44 @@ def _postgres(url: URL) -> Engine:
     options = {
         "application_name": f"evolve {os.getpid()} on {socket.gethostname()}",
         "connect_timeout": CONNECT_S,
+        # A server whose machine is gone would be waited for for hours.
+        "keepalives_idle": KEEPALIVE_S,
+        "keepalives_interval": KEEPALIVE_S // 2,
+        "keepalives_count": 4,
+        "tcp_user_timeout": 3000 * KEEPALIVE_S,
     }
     try:
-        return create_engine(url, connect_args=options, pool_pre_ping=True)
+        engine = create_engine(url, connect_args=options)
     except ModuleNotFoundError as error:
         raise ArchiveError(
-            f"{url.render_as_string(hide_password=True)}: PostgreSQL needs the module psycopg; "
+            f"{_shown(url)}: PostgreSQL needs the module psycopg; "
             "pip install 'evolve-search[postgres]'"
         ) from error
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: Any) -> None:
+        # The server's side; on a socket of this machine it means nothing.
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET tcp_keepalives_idle = {KEEPALIVE_S}")
+            cursor.execute(f"SET tcp_keepalives_interval = {KEEPALIVE_S // 2}")
+            cursor.execute("SET tcp_keepalives_count = 4")
+        connection.commit()
+
+    @event.listens_for(engine, "checkin")
+    def rest(connection: Any, record: Any) -> None:
+        record.info["since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def wake(connection: Any, record: Any, proxy: Any) -> None:
+        if time.monotonic() - record.info.get("since", math.inf) < PING_AFTER_S:
+            return
+        try:
+            connection.execute("SELECT 1")
+            connection.rollback()
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # and a fresh one is taken
+
+    return engine
 
 
 def _revisions() -> set[str]:

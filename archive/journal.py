@@ -7,24 +7,45 @@ server's connection breaks and nobody knows whether the last one was committed, 
 
 from __future__ import annotations
 
-import time
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Update,
+    bindparam,
+    delete,
+    func,
+    select,
+    update,
+)
 
 from archive import locks, rows
 from archive.database import Database
 from archive.errors import ArchiveError, BoundReached, ConnectionLost, Fenced, RunBusy
-from archive.records import CUT_OFF, Answer, EliteRow, Evaluation, Look, RunRecord, Status, Step
+from archive.records import (
+    CUT_OFF,
+    WHY_FAILED,
+    Answer,
+    EliteRow,
+    Evaluation,
+    Look,
+    RunRecord,
+    Status,
+    Step,
+)
 from archive.schema import (
     answers,
     behaviours,
     blocks,
     elites,
     evaluations,
+    leases,
     looks,
     notes,
     programs,
@@ -35,11 +56,6 @@ from archive.schema import (
 T = TypeVar("T")
 Cell = tuple[int, ...]
 
-# A PostgreSQL that is being restarted is back within this time, and has noticed by then that
-# our old session, which still holds the lock, is dead.
-RECONNECT_S = 60.0
-RECONNECT_EVERY_S = 0.25
-
 # How often one transaction is begun; a server that dies of it every time is broken.
 TRIES = 3
 
@@ -49,9 +65,37 @@ COUNTERS = (
     *("usd", "reserved_usd", "tokens", "gradings", "reserved_tokens"),
 )
 
+# The transactions that may change them.
+COUNTING = ("send", "settle", "evaluated", "tell", "finish", "reopen")
+
 # What other programs and runs may be served: a time-out tells as much of the machine as of the
 # program, and stays with its step.
 SERVED = (Status.OK, Status.INVALID, Status.CRASHED)
+
+
+def _its(column: Column[Any]) -> ColumnElement[bool]:
+    """Ask for a value of a column; a parameter must not bear the name of a column that is set."""
+    return column == bindparam(f"its_{column.name}")
+
+
+def _step(*first: Column[Any]) -> Update:
+    """Set fields of one step; only while these columns are empty."""
+    return update(steps).where(_its(steps.c.run), _its(steps.c.n), *(c.is_(None) for c in first))
+
+
+# What is done at every step is written down once: to build a statement takes longer than to run it.
+GUARD = update(runs).where(_its(runs.c.id), _its(runs.c.epoch)).values(epoch=runs.c.epoch)
+READ_COUNTERS = select(*(runs.c[name] for name in COUNTERS)).where(_its(runs.c.id))
+ADVANCE = update(runs).where(_its(runs.c.id), _its(runs.c.told))
+TELL = _step()
+WRITE_PROGRAM = _step(steps.c.source, steps.c.program, steps.c.status)
+WRITE_RAN, POINT_AT_EVALUATION = _step(steps.c.ran), _step(steps.c.evaluation)
+WRITE_RAN_ANEW = _step(steps.c.evaluation, steps.c.told_seq)
+EMPTY_CELL = delete(elites).where(_its(elites.c.run), _its(elites.c.cell))
+EVALUATION_KEY = ("task", "world", "stage", "block", "program", "level")
+FIND_EVALUATION = select(*rows.EVALUATION).where(
+    *(_its(evaluations.c[name]) for name in EVALUATION_KEY)
+)
 
 
 class Journal:
@@ -67,7 +111,8 @@ class Journal:
     def __init__(self, database: Database, run: RunRecord) -> None:
         self._database = database
         self.run = run
-        self._connection = self._connect()
+        self._gave_up = False
+        self._connection = database.patiently(self._connect)
         try:
             self._open()
         except BaseException:
@@ -170,12 +215,7 @@ class Journal:
                 "reason": rows.text(reason),
                 "idea": rows.text(idea),
             }
-            unwritten = (
-                steps.c.source.is_(None),
-                steps.c.program.is_(None),
-                steps.c.status.is_(None),
-            )
-            connection.execute(update(steps).where(self._is_step(n), *unwritten).values(values))
+            connection.execute(WRITE_PROGRAM, values | self._its_step(n))
 
         self._write("written", work)
 
@@ -186,11 +226,14 @@ class Journal:
         *,
         outputs_digest: str | None,
         behaviour: tuple[str, bytes | None] | None = None,
+        anew: bool = False,
     ) -> None:
         """Transaction D: keep what running step n's program gave.
 
         behaviour: (functional hash, the canonical record that was hashed; None if it is kept).
+        anew: replaces what the row says of it, while nobody has graded or told the step.
         """
+        statement = WRITE_RAN_ANEW if anew else WRITE_RAN
 
         def work(connection: Connection) -> None:
             key = None
@@ -199,8 +242,7 @@ class Journal:
                 row = {"task": self.run.task, "world": self.run.world, "id": key, "record": record}
                 self._insert_new(connection, behaviours, [row] if record is not None else [])
             values = {"ran": rows.tree(ran), "outputs_digest": outputs_digest, "behaviour": key}
-            first = self._is_step(n), steps.c.ran.is_(None)
-            connection.execute(update(steps).where(*first).values(values))
+            connection.execute(statement, values | self._its_step(n))
 
         self._write("ran", work)
 
@@ -217,15 +259,13 @@ class Journal:
         def work(connection: Connection) -> Evaluation:
             row = rows.evaluation_values(evaluation)
             is_new = self._insert_new(connection, evaluations, [row])
-            key = ("task", "world", "stage", "block", "program", "level")
-            same = (evaluations.c[name] == getattr(evaluation, name) for name in key)
-            standing = rows.evaluation_of(
-                connection.execute(select(*rows.EVALUATION).where(*same)).one()
-            )
+            same = {f"its_{name}": getattr(evaluation, name) for name in EVALUATION_KEY}
+            found = connection.execute(FIND_EVALUATION, same).one()
+            with self._database.legible(FIND_EVALUATION):
+                standing = rows.evaluation_of(found)
             if n is not None:
-                first = self._is_step(n), steps.c.evaluation.is_(None)
-                point = update(steps).where(*first).values(evaluation=standing.id)
-                is_new = connection.execute(point).rowcount == 1
+                pointed = {"evaluation": standing.id} | self._its_step(n)
+                is_new = connection.execute(POINT_AT_EVALUATION, pointed).rowcount == 1
             if is_new and graded:
                 self._count(connection, gradings=graded)
             return standing
@@ -239,39 +279,60 @@ class Journal:
         elites: Mapping[Cell, Iterable[EliteRow]],
         asks: Sequence[Step] = (),
         seconds: float,
+        taught: Mapping[str, float] | None = None,
     ) -> None:
         """Transaction F: tell step number `step.told_seq`, all that follows from it included.
 
         step: with its told fields. elites: all elites of each changed cell. asks: the steps that
-        are now due. seconds: of the run so far, all sittings together.
+        are now due. seconds: of the run so far, all sittings together. taught: of a confirm step, what
+        all of them have taught by now.
         """
         told = step.told_seq
         if told is None or step.status is None:
             raise ValueError(f"step {step.n} has no told_seq or no status, it cannot be told")
 
         def work(connection: Connection) -> None:
-            next_one = runs.c.id == self.run.id, runs.c.told == told
-            advance = update(runs).where(*next_one).values(told=told + 1, seconds=seconds)
-            if connection.execute(advance).rowcount == 0:
+            advanced: dict[str, Any] = {"told": told + 1, "seconds": seconds}
+            if taught is not None:
+                advanced["taught"] = rows.tree(taught)
+            next_one = {"its_id": self.run.id, "its_told": told}
+            if connection.execute(ADVANCE, advanced | next_one).rowcount == 0:
                 self._check_told(connection, step)
                 return
             values = rows.step_values(self.run.id, step)
             kept = {name: values[name] for name in TOLD_FIELDS}
-            write = update(steps).where(self._is_step(step.n)).values(kept)
-            if connection.execute(write).rowcount == 0:
+            if connection.execute(TELL, kept | self._its_step(step.n)).rowcount == 0:
                 raise ValueError(f"step {step.n} was never asked")
             self._replace_elites(connection, elites)
             self._insert_steps(connection, asks)
 
         self._write("tell", work)
 
-    def finish(self, stop_reason: str, seconds: float) -> None:
-        """Write down why and after how many seconds the run ended."""
-        self._update_run("finish", stop_reason=stop_reason, seconds=seconds)
+    def finish(self, stop_reason: str, seconds: float, why: str | None = None) -> None:
+        """Write down why and after how many seconds the run ended.
+
+        why: of one that failed what its user was told; it stands until the run ends again.
+        """
+        about_run = (notes.c.run == self.run.id) & (notes.c.n == WHY_FAILED)
+        row = {"run": self.run.id, "n": WHY_FAILED, "text": rows.text(why)}
+
+        def work(connection: Connection) -> None:
+            ended = {"stop_reason": stop_reason, "seconds": seconds}
+            connection.execute(update(runs).where(runs.c.id == self.run.id).values(ended))
+            connection.execute(delete(notes).where(about_run))
+            if why is not None:
+                connection.execute(notes.insert().values(row))
+
+        self._write("finish", work)
 
     def reopen(self, limits: Mapping[str, Any]) -> None:
         """Give the run new limits, so that it goes on."""
-        self._update_run("reopen", stop_reason=None, limits=rows.tree(limits))
+        mine, values = runs.c.id == self.run.id, {"stop_reason": None, "limits": rows.tree(limits)}
+
+        def work(connection: Connection) -> None:
+            connection.execute(update(runs).where(mine).values(values))
+
+        self._write("reopen", work)
         self.run = replace(self.run, limits=dict(limits))
 
     def describe(self, stage: str, block: int, instances: Sequence[Mapping[str, Any]]) -> None:
@@ -326,16 +387,18 @@ class Journal:
         self._write("look_result", work)
 
     def close(self) -> None:
-        """Let the run go; another writer may take it at once."""
+        """Let the run go; another writer may take it at once. A server that is gone has let it go."""
         if self._connection.closed:
             return
-        if self._database.lock_file is not None:
+        lock_file = self._database.lock_file
+        try:
+            if lock_file is None and not self._connection.invalidated:
+                with contextlib.suppress(ConnectionLost), self._database.explained():
+                    locks.release_session(self._connection, self.run.id)
+        finally:
             self._connection.close()
-            locks.release_file(self._database.lock_file, self.run.id)
-            return
-        if not self._connection.invalidated:
-            locks.release_session(self._connection, self.run.id)
-        self._connection.close()
+            if lock_file is not None:
+                locks.release_file(lock_file, self.run.id)
 
     def __enter__(self) -> Journal:
         return self
@@ -377,7 +440,10 @@ class Journal:
             ) from error
 
     def _open(self) -> None:
-        """Begin a new epoch; what was sent and never settled has failed, at its reserve."""
+        """Begin a new epoch; what was sent and never settled has failed, at its reserve.
+
+        What the run had leased is given back: those who leased it are dead.
+        """
 
         def work(connection: Connection) -> RunRecord:
             mine = runs.c.id == self.run.id
@@ -401,51 +467,57 @@ class Journal:
             }
             connection.execute(update(runs).where(mine).values(begin))
             connection.execute(update(answers).where(*sent).values(failed))
-            return rows.run_of(connection.execute(select(*rows.RUN).where(mine)).one())
+            connection.execute(delete(leases).where(leases.c.run == self.run.id))
+            question = select(*rows.RUN).where(mine)
+            row = connection.execute(question).one()
+            with self._database.legible(question):
+                return rows.run_of(row)
 
-        self.run = self._database.commit(self._connection, "open", work)
+        # Done twice it begins two epochs, and nobody writes in the first.
+        self.run = self._commit("open", work)
 
     def _write(self, name: str, work: Callable[[Connection], T]) -> T:
-        """Do one guarded transaction; again on a new connection if its fate is unknown."""
+        """Do one transaction as long as nobody took the run over. Raises: Fenced."""
 
         def guarded(connection: Connection) -> tuple[T, RunRecord]:
             self._guard(connection)
             result = work(connection)
-            return result, self._record(connection)
+            return result, self._record(connection) if name in COUNTING else self.run
 
+        result, self.run = self._commit(name, guarded)
+        return result
+
+    def _commit(self, name: str, work: Callable[[Connection], T]) -> T:
+        """Do one transaction; again on a new connection if its fate is unknown."""
+        if self._gave_up:  # once it was waited for; only if the server is there by now
+            self._connection, self._gave_up = self._connect(), False
         for _ in range(TRIES):
             try:
-                result, self.run = self._database.commit(self._connection, name, guarded)
-                return result
+                return self._database.commit(self._connection, name, work)
             except ConnectionLost as error:
                 lost = error
-                self._reconnect(error)
+                self._reconnect()
         raise lost
 
     def _guard(self, connection: Connection) -> None:
-        mine = runs.c.id == self.run.id, runs.c.epoch == self.run.epoch
-        if connection.execute(update(runs).where(*mine).values(epoch=runs.c.epoch)).rowcount == 0:
+        mine = {"its_id": self.run.id, "its_epoch": self.run.epoch}
+        if connection.execute(GUARD, mine).rowcount == 0:
             raise Fenced(
                 f"{self._database.where}: another writer took run {self.run.name} over; "
                 "this one stops, and wrote nothing since"
             )
 
-    def _reconnect(self, lost: ConnectionLost) -> None:
+    def _reconnect(self) -> None:
         """Find the server again and hold the run's lock again. Raises: ConnectionLost, RunBusy."""
         self._connection.close()
-        deadline = time.monotonic() + RECONNECT_S
-        while True:
-            try:
-                self._connection = self._connect()
-                return
-            except (ConnectionLost, RunBusy) as error:
-                if time.monotonic() > deadline:
-                    raise error from lost
-            time.sleep(RECONNECT_EVERY_S)
+        self._gave_up = True
+        # Busy: the server may not have noticed yet that our old session is dead.
+        through = ConnectionLost, RunBusy
+        self._connection = self._database.patiently(self._connect, through=through)
+        self._gave_up = False
 
     def _record(self, connection: Connection) -> RunRecord:
-        counters = (runs.c[name] for name in COUNTERS)
-        row = connection.execute(select(*counters).where(runs.c.id == self.run.id)).one()
+        row = connection.execute(READ_COUNTERS, {"its_id": self.run.id}).one()
         return replace(self.run, **dict(zip(COUNTERS, row, strict=True)))
 
     def _count(self, connection: Connection, **more: float) -> None:
@@ -453,14 +525,6 @@ class Journal:
         mine = runs.c.id == self.run.id
         added = {name: runs.c[name] + number for name, number in more.items()}
         connection.execute(update(runs).where(mine).values(added))
-
-    def _update_run(self, name: str, **values: Any) -> None:
-        mine = runs.c.id == self.run.id
-
-        def work(connection: Connection) -> None:
-            connection.execute(update(runs).where(mine).values(values))
-
-        self._write(name, work)
 
     def _check_told(self, connection: Connection, step: Step) -> None:
         """Accept a tell that was done before. Raises: ValueError if it is another one."""
@@ -471,12 +535,15 @@ class Journal:
     def _replace_elites(
         self, connection: Connection, changed: Mapping[Cell, Iterable[EliteRow]]
     ) -> None:
-        for cell, kept in changed.items():
-            in_cell = elites.c.run == self.run.id, elites.c.cell == rows.tree(cell)
-            connection.execute(delete(elites).where(*in_cell))
-            values = [rows.elite_values(self.run.id, elite) for elite in kept]
-            if values:
-                connection.execute(elites.insert(), values)
+        if not changed:
+            return
+        # All cells at once: a confirm step may change every one of them.
+        cells = [{"its_run": self.run.id, "its_cell": rows.tree(cell)} for cell in changed]
+        connection.execute(EMPTY_CELL, cells)
+        held = (elite for kept in changed.values() for elite in kept)
+        values = [rows.elite_values(self.run.id, elite) for elite in held]
+        if values:
+            connection.execute(elites.insert(), values)
 
     def _insert_steps(self, connection: Connection, asked: Sequence[Step]) -> None:
         values = [rows.step_values(self.run.id, step) for step in asked]
@@ -486,16 +553,20 @@ class Journal:
         """Insert rows, but those that exist; give whether there was a new one."""
         if not values:
             return False
-        insert = self._database.insert(table).on_conflict_do_nothing()
-        return connection.execute(insert, values).rowcount > 0
+        return connection.execute(self._database.insert_new(table), values).rowcount > 0
 
     def _answer(self, connection: Connection, answer: Answer) -> Answer | None:
-        row = connection.execute(select(*rows.ANSWER).where(self._is_answer(answer))).first()
-        return None if row is None else rows.answer_of(row)
+        question = select(*rows.ANSWER).where(self._is_answer(answer))
+        row = connection.execute(question).first()
+        with self._database.legible(question):
+            return None if row is None else rows.answer_of(row)
 
     def _is_answer(self, answer: Answer) -> Any:
         here = answers.c.run == self.run.id
         return here & (answers.c.n == answer.n) & (answers.c.seq == answer.seq)
+
+    def _its_step(self, n: int) -> dict[str, Any]:
+        return {"its_run": self.run.id, "its_n": n}
 
     def _is_step(self, n: int) -> Any:
         return (steps.c.run == self.run.id) & (steps.c.n == n)

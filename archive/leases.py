@@ -20,12 +20,9 @@ from sqlalchemy import (
     extract,
     func,
     select,
-    update,
 )
 
 from archive.database import Database
-from archive.errors import ConnectionLost
-from archive.journal import RECONNECT_EVERY_S, RECONNECT_S
 from archive.records import RunRecord
 from archive.schema import leases, runs
 
@@ -37,7 +34,8 @@ class Leases:
 
     run: open for writing by this process, at this epoch. To others a lease is only as alive as its
     writer: it is free once nobody holds the run's lock or the run was opened again, so what a
-    killed process held is free as soon as the database notices, which takes milliseconds.
+    killed process held is free as soon as the database notices, which takes milliseconds. Its rows
+    go when the run is opened again.
     Every method is a short transaction of its own, on no run's connection, and doing it twice has
     the effect of once: it waits, as a journal does, for a server that is being restarted.
     Raises: ArchiveError if the database cannot, ConnectionLost if the server stays away.
@@ -60,15 +58,6 @@ class Leases:
             return False
         return self._seize(key, seconds, holder) is None
 
-    def renew(self, key: str, seconds: float) -> bool:
-        """Hold `key` for so many more seconds; give False if another took it over."""
-
-        def work(connection: Connection) -> bool:
-            longer = update(leases).where(self._is_mine(key)).values(until=self._now() + seconds)
-            return connection.execute(longer).rowcount == 1
-
-        return self._write("renew", work)
-
     def release(self, key: str) -> None:
         """Give `key` back; what another took over stays with it."""
 
@@ -76,15 +65,6 @@ class Leases:
             connection.execute(delete(leases).where(self._is_mine(key)))
 
         self._write("release", work)
-
-    def release_all(self) -> None:
-        """Give back all that this run holds, and all that it held before it was killed."""
-
-        def work(connection: Connection) -> None:
-            ours = leases.c.run == self._run, leases.c.epoch <= self._epoch
-            connection.execute(delete(leases).where(*ours))
-
-        self._write("release_all", work)
 
     def _seize(self, key: str, seconds: float, dead: _Holder | None) -> _Holder | None:
         """Take `key` if it is free, run out, ours or held by `dead`; else give who holds it."""
@@ -113,7 +93,7 @@ class Leases:
     def _is_alive(self, holder: _Holder) -> bool:
         if holder.epoch != holder.run_epoch:
             return False
-        return self._patiently(lambda: self._database.writer(holder.run)) is not None
+        return self._database.patiently(lambda: self._database.writer(holder.run)) is not None
 
     def _is_mine(self, key: str) -> ColumnElement[bool]:
         of_run = (leases.c.run == self._run) & (leases.c.epoch == self._epoch)
@@ -126,18 +106,7 @@ class Leases:
         return cast(extract("epoch", func.clock_timestamp()), Double)
 
     def _write(self, name: str, work: Callable[[Connection], T]) -> T:
-        return self._patiently(lambda: self._database.write(name, work))
-
-    def _patiently(self, deed: Callable[[], T]) -> T:
-        """Do what can be done twice, again if the server went away. Raises: ConnectionLost."""
-        deadline = time.monotonic() + RECONNECT_S
-        while True:
-            try:
-                return deed()
-            except ConnectionLost:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(RECONNECT_EVERY_S)
+        return self._database.write(name, work)
 
 
 class _Holder(NamedTuple):

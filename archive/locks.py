@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -84,7 +85,7 @@ def take_session(connection: Connection, run: int) -> str | None:
         question = text("SELECT pg_try_advisory_lock(:kind, :run)")
         key = {"kind": POSTGRES_CLASS, "run": run}
         if connection.execute(question, key).scalar_one():
-            _sockets.add(_socket(connection))
+            _sessions.add(connection.connection.driver_connection)
             return None
     return session_holder(connection, run) or "a process that has just ended; try again"
 
@@ -94,7 +95,7 @@ def release_session(connection: Connection, run: int) -> None:
     with connection.begin():
         key = {"kind": POSTGRES_CLASS, "run": run}
         connection.execute(text("SELECT pg_advisory_unlock(:kind, :run)"), key)
-    _sockets.discard(_socket(connection))
+    _sessions.discard(connection.connection.driver_connection)
 
 
 def session_holder(connection: Connection, run: int) -> str | None:
@@ -107,6 +108,16 @@ def session_holder(connection: Connection, run: int) -> str | None:
     with connection.begin():
         row = connection.execute(question, {"kind": POSTGRES_CLASS, "run": run}).first()
     return None if row is None else f"{row[0] or 'a client'} (server process {row[1]})"
+
+
+def session_writers(connection: Connection) -> set[int]:
+    """Give all runs of a PostgreSQL archive that someone writes."""
+    question = text(
+        "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = :kind"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    with connection.begin():
+        return {int(run) for run in connection.scalars(question, {"kind": POSTGRES_CLASS})}
 
 
 @dataclass
@@ -140,21 +151,18 @@ def _file_holder(descriptor: int, run: int) -> str | None:
 
 # Sessions that hold a lock. A forked child inherits their sockets, and as long as one copy of a
 # socket is open the server keeps the session and its locks, though the writer is dead.
-_sockets: set[int] = set()
-
-
-def _socket(connection: Connection) -> int:
-    driver: Any = connection.connection.driver_connection
-    return int(driver.fileno())
+# A session that was lost is closed: the number of its socket may be another file's by now.
+_sessions: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def _let_go_of_sockets() -> None:
     """In a forked child: put nothing in the place of the parent's sockets, so none stays open."""
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    for socket in _sockets:
-        os.dup2(nothing, socket, inheritable=False)
+    for session in list(_sessions):
+        if not session.closed:
+            os.dup2(nothing, session.fileno(), inheritable=False)
     os.close(nothing)
-    _sockets.clear()
+    _sessions.clear()
 
 
 os.register_at_fork(after_in_child=_let_go_of_sockets)

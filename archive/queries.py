@@ -6,27 +6,42 @@ run: a run's id everywhere. Steps and evaluations are read in bulk, as plain tup
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Executable, case, func, select, true
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Executable,
+    Select,
+    bindparam,
+    case,
+    func,
+    select,
+    true,
+)
 
 from archive import rows, schema
 from archive.errors import Misnamed
 from archive.records import (
     CUT_OFF,
     LIKENESS_SEQ,
+    WHY_FAILED,
     Answer,
     EliteRow,
     Evaluation,
     Kind,
     Look,
+    Migrant,
     ProgramRow,
     Status,
     Step,
 )
 from archive.store import Archive
+
+T = TypeVar("T")
 
 # Rows per question when all steps of a run are read: memory stays small, questions stay few.
 PAGE = 10_000
@@ -57,18 +72,88 @@ def told_steps(archive: Archive, run: int, *, after: int = 0) -> Iterator[Step]:
     return _paged(archive, run, schema.steps.c.told_seq, after)
 
 
+Facts = tuple[Step, Evaluation | None, int]
+
+
+def told_facts(archive: Archive, run: int) -> Iterator[Facts]:
+    """Give (step, evaluation, nodes) of the told steps, in the order of tells, for a fold.
+
+    What a fold never looks at is left out: texts (source, reason, idea, feedback) and costs of
+    running. nodes: the size of the step's program, 0 where there is none.
+    """
+    first, question = 0, _facts_question(rows.STEP_FACTS, rows.EVALUATION_FACTS)
+    question = question.order_by(schema.steps.c.told_seq).limit(PAGE)
+    while True:
+        page = _all(archive, question, {"run": run, "first": first})
+        with archive.database.legible(question):
+            yield from map(rows.facts_of, page)
+        if len(page) < PAGE:
+            return
+        first += PAGE
+
+
+def told_step(archive: Archive, run: int, told_seq: int) -> Facts:
+    """Give (step, evaluation, nodes) of one told step, whole."""
+    return _read(archive, _told, _TOLD_STEP, {"run": run, "first": told_seq})[0]
+
+
+def _told(row: Sequence[Any]) -> Facts:
+    own = len(rows.STEP)
+    evaluation = None if row[-2] is None else rows.evaluation_of(row[own:-1])
+    return rows.step_of(row[:own]), evaluation, row[-1] or 0
+
+
+def _facts_question(step: list[Column[Any]], evaluation: list[Column[Any]]) -> Select[Any]:
+    """Ask for told steps from number `first` on, each with its evaluation and its program's size."""
+    table, own, program = schema.steps, schema.evaluations, schema.programs
+    return (
+        select(*step, *evaluation, program.c.nodes)
+        .select_from(table)
+        .join(own, own.c.id == table.c.evaluation, isouter=True)
+        .join(program, program.c.id == table.c.program, isouter=True)
+        .where(table.c.run == bindparam("run"), table.c.told_seq >= bindparam("first"))
+    )
+
+
+_TOLD_STEP = _facts_question(rows.STEP, rows.EVALUATION).where(
+    schema.steps.c.told_seq == bindparam("first")
+)
+
+
+def asked_steps(archive: Archive, run: int) -> Iterator[Step]:
+    """Give all steps by number, as they were asked: nothing that came later is in them."""
+    table = schema.steps.c
+    question = select(*rows.ASKED).where(table.run == run).order_by(table.n).limit(PAGE)
+    first = 0
+    while True:
+        page = _all(archive, question.where(table.n >= first))
+        with archive.database.legible(question):
+            yield from map(rows.asked_of, page)
+        if len(page) < PAGE:
+            return
+        first = page[-1][0] + 1
+
+
+def num_asked(archive: Archive, run: int) -> tuple[int, int]:
+    """Give how many steps have a row, and the highest of their numbers, -1 if there is none."""
+    table = schema.steps.c
+    question = select(func.count(), func.coalesce(func.max(table.n), -1)).where(table.run == run)
+    number, highest = _all(archive, question)[0]
+    return number, highest
+
+
 def untold_steps(archive: Archive, run: int) -> list[Step]:
     """Give the steps that are asked and not told, by number."""
     table = schema.steps.c
     question = select(*rows.STEP).where(table.run == run, table.told_seq.is_(None))
-    return [rows.step_of(row) for row in _all(archive, question.order_by(table.n))]
+    return _read(archive, rows.step_of, question.order_by(table.n))
 
 
 def step(archive: Archive, run: int, n: int) -> Step | None:
     """Give one step, None if it was never asked."""
     question = select(*rows.STEP).where(schema.steps.c.run == run, schema.steps.c.n == n)
-    found = _all(archive, question)
-    return rows.step_of(found[0]) if found else None
+    found = _read(archive, rows.step_of, question)
+    return found[0] if found else None
 
 
 def evaluations(archive: Archive, run: int) -> dict[int, Evaluation]:
@@ -76,8 +161,25 @@ def evaluations(archive: Archive, run: int) -> dict[int, Evaluation]:
     table = schema.evaluations.c
     pointed = select(schema.steps.c.evaluation).where(schema.steps.c.run == run)
     question = select(*rows.EVALUATION).where(table.id.in_(pointed))
-    found = (rows.evaluation_of(row) for row in _all(archive, question))
+    found = _read(archive, rows.evaluation_of, question)
     return {evaluation.id: evaluation for evaluation in found if evaluation.id is not None}
+
+
+def migrants(archive: Archive, run: int, *, first: int, before: int) -> list[Migrant]:
+    """Give the programs that took a cell in the tells from `first` to before `before`, in order.
+
+    Each stands once. What a `migrate` step brought is left out: it was found elsewhere.
+    """
+    step, evaluation = schema.steps.c, schema.evaluations.c
+    question = (
+        select(step.n, step.program, step.source, evaluation.fitness)
+        .join_from(schema.steps, schema.evaluations, evaluation.id == step.evaluation)
+        .where(step.run == run, step.told_seq >= first, step.told_seq < before)
+        .where(step.status == Status.OK.value, step.placement.in_(("NEW", "IMPROVED")))
+        .where(step.kind != Kind.MIGRATE.value, evaluation.fitness.is_not(None))
+        .order_by(step.told_seq)
+    )
+    return [Migrant(*row) for row in _all(archive, question)]
 
 
 def find_evaluation(
@@ -94,8 +196,7 @@ def find_evaluation(
 
     levels: of the wall; what was found behind others is left out. None for any.
     """
-    same = schema.evaluations.c.program == program
-    return _find(archive, task, world, stage, block, same, levels)
+    return _find(archive, task, world, stage, block, "program", program, levels)
 
 
 def find_digest(
@@ -112,8 +213,7 @@ def find_digest(
 
     levels: as of `find_evaluation`.
     """
-    same = schema.evaluations.c.outputs_digest == outputs_digest
-    return _find(archive, task, world, stage, block, same, levels)
+    return _find(archive, task, world, stage, block, "outputs_digest", outputs_digest, levels)
 
 
 def find_behaviour(
@@ -130,14 +230,19 @@ def find_behaviour(
 
     levels: as of `find_evaluation`.
     """
-    same = schema.evaluations.c.behaviour == behaviour
-    return _find(archive, task, world, stage, block, same, levels)
+    return _find(archive, task, world, stage, block, "behaviour", behaviour, levels)
+
+
+def taught(archive: Archive, run: int) -> Mapping[str, Any] | None:
+    """Give what the confirm steps of a run have taught; None where no row tells."""
+    question = select(schema.runs.c.taught).where(schema.runs.c.id == run)
+    return _read(archive, lambda row: None if row[0] is None else json.loads(row[0]), question)[0]
 
 
 def evaluation(archive: Archive, id: int) -> Evaluation:
     """Give an evaluation by its id, which a step points at."""
     question = select(*rows.EVALUATION).where(schema.evaluations.c.id == id)
-    return rows.evaluation_of(_all(archive, question)[0])
+    return _read(archive, rows.evaluation_of, question)[0]
 
 
 def elites(archive: Archive, run: int) -> list[EliteRow]:
@@ -145,7 +250,7 @@ def elites(archive: Archive, run: int) -> list[EliteRow]:
     table = schema.elites.c
     question = select(*rows.ELITE).where(table.run == run)
     ordered = question.order_by(table.mean.desc(), table.step)
-    return [rows.elite_of(row) for row in _all(archive, ordered)]
+    return _read(archive, rows.elite_of, ordered)
 
 
 def best_fitness(archive: Archive) -> dict[int, float]:
@@ -194,40 +299,53 @@ def step_of_program(archive: Archive, program: str, run: int | None = None) -> t
         table.program == program if run is None else (table.program == program) & (table.run == run)
     )
     question = select(table.run, *rows.STEP).where(wanted).order_by(table.run.desc(), table.n)
-    found = _all(archive, question.limit(1))
+    found = _read(archive, lambda row: (row[0], rows.step_of(row[1:])), question.limit(1))
     if not found:
         raise Misnamed(f"{archive.where}: no step wrote program {program}")
-    return found[0][0], rows.step_of(found[0][1:])
+    return found[0]
 
 
 def answers(archive: Archive, run: int, n: int | None = None) -> list[Answer]:
     """Give the answers of step n, or of all steps, in the order of (n, seq)."""
+    values = {"run": run} if n is None else {"run": run, "n": n}
+    return _read(archive, rows.answer_of, _answering(n is not None), values)
+
+
+@cache
+def _answering(of_one: bool) -> Select[Any]:
+    """Ask for the answers of a run, or of one of its steps; built once."""
     table = schema.answers.c
-    wanted = table.run == run if n is None else (table.run == run) & (table.n == n)
-    question = select(*rows.ANSWER).where(wanted).order_by(table.n, table.seq)
-    return [rows.answer_of(row) for row in _all(archive, question)]
+    one = table.n == bindparam("n") if of_one else true()
+    wanted = table.run == bindparam("run"), one
+    return select(*rows.ANSWER).where(*wanted).order_by(table.n, table.seq)
 
 
 def notes(archive: Archive, run: int, n: int | None = None) -> list[tuple[int, str]]:
     """Give (step, text) of the notes on step n, or on all steps, as they were written."""
     table = schema.notes.c
-    wanted = table.run == run if n is None else (table.run == run) & (table.n == n)
-    question = select(table.n, table.text).where(wanted).order_by(table.n, table.id)
-    return [(step, text) for step, text in _all(archive, question)]
+    wanted = table.n >= 0 if n is None else table.n == n
+    question = select(table.n, table.text).where(table.run == run, wanted)
+    return [(step, text) for step, text in _all(archive, question.order_by(table.n, table.id))]
+
+
+def why_failed(archive: Archive) -> dict[int, str]:
+    """Give what was told when it failed last of every run that did not come to an end since."""
+    table = schema.notes.c
+    return dict(_all(archive, select(table.run, table.text).where(table.n == WHY_FAILED)))
 
 
 def looks(archive: Archive, run: int) -> list[Look]:
     """Give every read of the hidden test, the oldest first."""
     question = select(*rows.LOOK).where(schema.looks.c.run == run).order_by(schema.looks.c.time)
-    return [rows.look_of(row) for row in _all(archive, question)]
+    return _read(archive, rows.look_of, question)
 
 
 def block(archive: Archive, *, task: str, stage: str, block: int) -> list[dict[str, Any]] | None:
     """Give a block's instances as `Journal.describe` kept them; None if nobody has told yet."""
     table = schema.blocks.c
     same = table.task == task, table.stage == stage, table.block == block
-    found = _all(archive, select(table.instances).where(*same))
-    return json.loads(found[0][0]) if found else None
+    found = _read(archive, lambda row: json.loads(row[0]), select(table.instances).where(*same))
+    return found[0] if found else None
 
 
 def behaviour_of(archive: Archive, *, task: str, world: str, program: str) -> str | None:
@@ -303,8 +421,11 @@ def counts(archive: Archive, run: int) -> Counts:
         .where(table.outputs_digest.is_not(None) | ~table.ran.contains(NOT_RUN))
         .group_by(first.program == table.program)
     )
-    kinds = {Kind(kind): number for kind, number in _counted(archive, mine & told, table.kind)}
+    kinds = _counted(archive, mine & told, table.kind)
     statuses = _counted(archive, mine & told, table.status)
+    with archive.database.legible(select(schema.steps)):
+        by_kind = {Kind(kind): number for kind, number in kinds}
+        by_status = {Status(status): number for status, number in statuses}
     operators = _counted(archive, mine & told, table.operator, table.model)
     searched = mine & told & (table.kind != Kind.CONFIRM.value)
     digests = select(func.count(table.outputs_digest.distinct())).where(searched)
@@ -316,9 +437,9 @@ def counts(archive: Archive, run: int) -> Counts:
     equal = {bool(same): number for same, number in _all(archive, duplicates)}
     return Counts(
         asked=_all(archive, select(func.count()).where(mine))[0][0],
-        told=sum(kinds.values()),
-        by_kind=kinds,
-        by_status={Status(status): number for status, number in statuses},
+        told=sum(by_kind.values()),
+        by_kind=by_kind,
+        by_status=by_status,
         by_operator={(operator, model): number for operator, model, number in operators},
         digests=_all(archive, digests)[0][0] + _all(archive, others)[0][0],
         syntax_duplicates=equal.get(True, 0),
@@ -331,7 +452,8 @@ def _paged(archive: Archive, run: int, by: Column[Any], first: int) -> Iterator[
     wanted = select(by, *rows.STEP).where(schema.steps.c.run == run).order_by(by).limit(PAGE)
     while True:
         page = _all(archive, wanted.where(by >= first))
-        yield from (rows.step_of(row[1:]) for row in page)
+        with archive.database.legible(wanted):
+            yield from (rows.step_of(row[1:]) for row in page)
         if len(page) < PAGE:
             return
         first = page[-1][0] + 1
@@ -343,21 +465,44 @@ def _find(
     world: str,
     stage: str,
     block: int,
-    same: ColumnElement[bool],
+    key: str,
+    value: str,
     levels: Collection[str] | None,
 ) -> Evaluation | None:
+    values = {"task": task, "world": world, "stage": stage, "block": block, "value": value}
+    if levels is not None:
+        values["levels"] = tuple(levels)
+    found = _read(archive, rows.evaluation_of, _finding(key, levels is not None), values)
+    return found[0] if found else None
+
+
+@cache
+def _finding(key: str, behind: bool) -> Select[Any]:
+    """Ask for the oldest evaluation on a block with some key; built once, since steps ask it often.
+
+    behind: whether only some levels of the wall will do.
+    """
     table = schema.evaluations.c
-    here = table.task == task, table.world == world, table.stage == stage, table.block == block
-    behind = true() if levels is None else table.level.in_(levels)
-    question = select(*rows.EVALUATION).where(*here, same, behind).order_by(table.id).limit(1)
-    found = _all(archive, question)
-    return rows.evaluation_of(found[0]) if found else None
+    here = (table[name] == bindparam(name) for name in ("task", "world", "stage", "block"))
+    levels = table.level.in_(bindparam("levels", expanding=True)) if behind else true()
+    same = table[key] == bindparam("value")
+    return select(*rows.EVALUATION).where(*here, same, levels).order_by(table.id).limit(1)
 
 
 def _counted(archive: Archive, wanted: ColumnElement[bool], *by: Column[Any]) -> list[Any]:
     return _all(archive, select(*by, func.count()).where(wanted).group_by(*by).order_by(*by))
 
 
-def _all(archive: Archive, question: Executable) -> list[Any]:
-    with archive.database.reading() as connection:
-        return list(connection.execute(question).all())
+def _all(
+    archive: Archive, question: Executable, values: Mapping[str, Any] | None = None
+) -> list[Any]:
+    return archive.database.read(question, values)
+
+
+def _read(
+    archive: Archive,
+    of: Callable[[Any], T],
+    question: Select[Any],
+    values: Mapping[str, Any] | None = None,
+) -> list[T]:
+    return archive.database.read_as(of, question, values)

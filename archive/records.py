@@ -10,6 +10,8 @@ from typing import Any
 # The response of an answer that a crash cut off; with more keys behind it, of one that failed under
 # way. Nobody knows whether such calls were billed: they are charged at their reserve.
 CUT_OFF = {"error": "unsettled"}
+# The number of the note that says of a run why it failed: it is about no step.
+WHY_FAILED = -1
 # Effects of a step that are not its operator's are numbered from here: no operator has as many.
 LIKENESS_SEQ, JUDGE_SEQ = 1_000_000, 2_000_000
 
@@ -27,7 +29,7 @@ class Status(StrEnum):
 
 
 class Kind(StrEnum):
-    """What a step does; the last three make no program."""
+    """What a step does: `confirm` and `reflect` make no program, `migrate` takes one over."""
 
     INITIAL = "initial"
     SEARCH = "search"
@@ -207,6 +209,16 @@ class EliteRow:
     mean: float | None = None
     error: float | None = None
     fresh: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Migrant:
+    """A program that took a cell of another run's grid. step: of that run."""
+
+    step: int
+    program: str
+    source: str
+    fitness: float
 
 
 @dataclass(frozen=True, slots=True)

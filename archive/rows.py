@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Column, Table
@@ -23,6 +24,9 @@ from archive.records import (
     Step,
     TaskRecord,
 )
+
+KINDS = {kind.value: kind for kind in Kind}
+STATUSES = {status.value: status for status in Status}
 
 # What summing in another order can change of a mean lies behind the tenth digit.
 SIGNIFICANT_DIGITS = 10
@@ -145,6 +149,25 @@ PROGRAM = columns(schema.programs, ProgramRow)
 LOOK = columns(schema.looks, Look)
 
 
+def _of(table: Table, *names: str) -> list[Column[Any]]:
+    return [table.c[name] for name in names]
+
+
+# What a fold looks at, and what asking wrote.
+STEP_FACTS = _of(
+    schema.steps,
+    *("n", "asked_after", "kind", "operator", "model", "parents", "program", "ran", "behaviour"),
+    *("outputs_digest", "status", "duplicate_of", "cell", "placement", "told_seq", "usd"),
+    *("tokens", "evaluation"),
+)
+EVALUATION_FACTS = _of(
+    schema.evaluations, "status", "outputs_digest", "fitness", "n", "se", "scores", "measures"
+)
+ASKED = _of(schema.steps, "n", "asked_after", "kind", "operator", "model", "parents", "block")
+# Words of the facts of running that a fold looks for; where none occurs they are not read.
+FOLDED_FACTS = ('"none"', '"compared"', '"trusts"', '"audits"', '"hurdle"', '"rejected"')
+
+
 def task_of(row: Sequence[Any]) -> TaskRecord:
     """Read a row of `TASK`."""
     digest, name, spec, files = row
@@ -214,6 +237,62 @@ def evaluation_of(row: Sequence[Any]) -> Evaluation:
         json.loads(feedback),
         *cost,
     )
+
+
+def facts_of(row: Sequence[Any]) -> tuple[Step, Evaluation | None, int]:
+    """Read a row of `STEP_FACTS`, `EVALUATION_FACTS` and a program's size."""
+    n, asked_after, kind, operator, model, parents, program, ran, behaviour, *later = row
+    digest, status, duplicate_of, cell, placement, told_seq, usd, tokens, id, *judged = later
+    step = Step(
+        n,
+        asked_after,
+        KINDS[kind],
+        operator,
+        model,
+        _numbers(parents),
+        program=program,
+        ran=json.loads(ran) if ran and any(word in ran for word in FOLDED_FACTS) else None,
+        behaviour=behaviour,
+        outputs_digest=digest,
+        evaluation=id,
+        status=STATUSES[status],
+        duplicate_of=duplicate_of,
+        cell=None if cell is None else _numbers(cell),
+        placement=placement,
+        told_seq=told_seq,
+        usd=usd,
+        tokens=tokens,
+    )
+    status, digest, fitness, size, se, scores, measures, nodes = judged
+    if status is None:
+        return step, None, nodes or 0
+    scores, measures = json.loads(f"[{scores},{measures}]")
+    evaluation = Evaluation(
+        *("", "", "", 0, program or ""),
+        STATUSES[status],
+        digest,
+        None,
+        fitness,
+        size,
+        se,
+        scores,
+        measures,
+        id=id,
+    )
+    return step, evaluation, nodes or 0
+
+
+@lru_cache(maxsize=4096)
+def _numbers(text: str) -> tuple[int, ...]:
+    """Read a cell or the numbers of parents, which come again and again."""
+    return tuple(json.loads(text))
+
+
+def asked_of(row: Sequence[Any]) -> Step:
+    """Read a row of `ASKED`."""
+    n, asked_after, kind, operator, model, parents, block = row
+    parents = tuple(json.loads(parents))
+    return Step(n, asked_after, KINDS[kind], operator, model, parents, block=block)
 
 
 def answer_of(row: Sequence[Any]) -> Answer:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 # The newest revision of archive/migrations, so that opening a current archive costs one query.
-VERSION = "evolve_0004"
+VERSION = "evolve_0005"
 
 # Named constraints, so that a later migration can speak of them on both databases.
 metadata = MetaData(
@@ -68,6 +68,7 @@ runs = Table(
     Column("tokens", BigInteger, nullable=False),
     Column("gradings", Integer, nullable=False),
     Column("reserved_tokens", BigInteger, nullable=False, server_default="0"),
+    Column("taught", Text),
 )
 
 blocks = Table(

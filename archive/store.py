@@ -79,7 +79,19 @@ class Archive:
             "started": started,
         } | dict.fromkeys(("epoch", "told", "seconds", "usd", "reserved_usd", "tokens"), 0)
 
+        mine = select(runs.c.id, runs.c.name, runs.c.started)
+        made: list[Any] = []  # where a commit's fate is unknown: what each try made, if it did
+
+        def standing(connection: Connection) -> str | None:
+            """Give the name of what an earlier try made, if it is there after all."""
+            found = (connection.execute(mine.where(runs.c.id == row.id)).first() for row in made)
+            return next(
+                (row.name for row, there in zip(made, found, strict=True) if row == there), None
+            )
+
         def insert(connection: Connection) -> str:
+            if (known := standing(connection)) is not None:
+                return known
             new_task = self.database.insert(tasks).values(rows.task_values(task))
             connection.execute(new_task.on_conflict_do_nothing())
             while True:
@@ -87,7 +99,10 @@ class Archive:
                 row = values | {"name": chosen, "gradings": 0}
                 new_run = self.database.insert(runs).values(row).on_conflict_do_nothing()
                 if connection.execute(new_run).rowcount == 1:
+                    made.append(connection.execute(mine.where(runs.c.name == chosen)).one())
                     return chosen
+                if (late := standing(connection)) is not None:
+                    return late
                 if name is not None:
                     raise Misnamed(f"{self.where}: a run {name!r} exists; choose another name")
 
@@ -103,10 +118,8 @@ class Archive:
         question = select(*rows.RUN).order_by(*latest).limit(1)
         if name is not None:
             question = question.where(runs.c.name == name)
-        with self.database.reading() as connection:
-            row = connection.execute(question).first()
-        if row is not None:
-            return rows.run_of(row)
+        for run in self.database.read_as(rows.run_of, question):
+            return run
         if name is None:
             raise Misnamed(f"{self.where}: no runs yet; `evolve run TASK` starts one")
         names = [run.name for run in self.runs()]
@@ -116,19 +129,15 @@ class Archive:
 
     def runs(self) -> list[RunRecord]:
         """Give all runs, the oldest first."""
-        with self.database.reading() as connection:
-            return [
-                rows.run_of(row)
-                for row in connection.execute(select(*rows.RUN).order_by(runs.c.id))
-            ]
+        question = select(*rows.RUN).order_by(runs.c.id)
+        return self.database.read_as(rows.run_of, question)
 
     def task(self, digest: str) -> TaskRecord:
         """Give a task that has runs here, by its digest. Raises: ArchiveError."""
-        with self.database.reading() as connection:
-            row = connection.execute(select(*rows.TASK).where(tasks.c.digest == digest)).first()
-        if row is None:
-            raise ArchiveError(f"{self.where}: no task {digest}")
-        return rows.task_of(row)
+        question = select(*rows.TASK).where(tasks.c.digest == digest)
+        for task in self.database.read_as(rows.task_of, question):
+            return task
+        raise ArchiveError(f"{self.where}: no task {digest}")
 
     def write(self, run: RunRecord) -> Journal:
         """Become the one writer of a run. Raises: RunBusy saying who is, ArchiveError."""
@@ -137,6 +146,10 @@ class Archive:
     def writer(self, run: RunRecord) -> str | None:
         """Say who is writing a run at this moment; None if it rests."""
         return self.database.writer(run.id)
+
+    def writers(self) -> set[int]:
+        """Give the ids of all runs that are being written at this moment."""
+        return self.database.writers([run.id for run in self.runs()])
 
     def close(self) -> None:
         self.database.close()

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, case, exists, func, select
+from sqlalchemy import ColumnElement, Executable, case, exists, false, func, or_, select
 
 from archive import rows, schema
 from archive.queries import UNSETTLED
@@ -46,6 +46,15 @@ class OperatorResult:
 
 
 @dataclass(frozen=True, slots=True)
+class CountedSteps:
+    """How many told steps have a status; known: of these, how many have a fact that was asked for."""
+
+    status: Status
+    steps: int
+    known: int
+
+
+@dataclass(frozen=True, slots=True)
 class CreditedStep:
     """A told search step as credit sees it. usd, tokens: of its answers, None where unknown."""
 
@@ -57,11 +66,20 @@ class CreditedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class MigratedStep:
+    """A told migrate step. idea: where its program came from, None where nothing was new."""
+
+    n: int
+    idea: str | None
+    placement: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class HashedStep:
     """A told step with the keys under which its program could be recognised.
 
     facts: what the step keeps of running and probing, {} where there is nothing. evaluation: the id
-    of its row; quality: the fitness and the measures of that; grade_s: seconds of grading it, 0
+    of its row; quality: the fitness of that and its measures, as they were written; grade_s: seconds of grading it, 0
     where nobody graded. known_outputs: an older row has the same outputs.
     """
 
@@ -71,7 +89,7 @@ class HashedStep:
     outputs_digest: str | None
     facts: Mapping[str, Any]
     evaluation: int | None = None
-    quality: tuple[float | None, Mapping[str, float]] | None = None
+    quality: tuple[float | None, str] | None = None
     grade_s: float | None = None
     known_outputs: bool = False
 
@@ -134,7 +152,7 @@ def held_elites(archive: Archive, run: int) -> list[ShownElite]:
         .where(elite.run == run)
         .order_by(elite.mean.desc(), elite.step)
     )
-    return [_shown(row) for row in _all(archive, question)]
+    return archive.database.read_as(_shown, question)
 
 
 def operator_results(archive: Archive, run: int) -> list[OperatorResult]:
@@ -143,10 +161,19 @@ def operator_results(archive: Archive, run: int) -> list[OperatorResult]:
     by = step.operator, step.status, step.placement
     told = step.run == run, step.told_seq.is_not(None), step.kind == Kind.SEARCH.value
     question = select(*by, func.count()).where(*told).group_by(*by).order_by(*by)
-    return [
-        OperatorResult(operator, Status(status), placement, number)
-        for operator, status, placement, number in _all(archive, question)
-    ]
+    return archive.database.read_as(_result, question)
+
+
+def told_by_status(archive: Archive, run: int, facts: Collection[str]) -> list[CountedSteps]:
+    """Count the told steps by status, and those of which one of these facts is known."""
+    step = schema.steps.c
+    known = or_(false(), *(step.ran.contains(f'"{name}":') for name in sorted(facts)))
+    numbers = func.count(), func.sum(case((known, 1), else_=0))
+    told = step.run == run, step.told_seq.is_not(None)
+    question = select(step.status, *numbers).where(*told).group_by(step.status)
+    return archive.database.read_as(
+        lambda row: CountedSteps(Status(row[0]), row[1], int(row[2])), question
+    )
 
 
 def credited_steps(archive: Archive, run: int) -> list[CreditedStep]:
@@ -158,12 +185,12 @@ def credited_steps(archive: Archive, run: int) -> list[CreditedStep]:
     return [CreditedStep(*row) for row in _all(archive, question)]
 
 
-def ran_facts(archive: Archive, run: int) -> list[Mapping[str, Any]]:
-    """Give the facts of running, of every told step that has any, in the order of tells."""
+def migrated_steps(archive: Archive, run: int) -> list[MigratedStep]:
+    """Give the told migrate steps, in the order of tells."""
     step = schema.steps.c
-    told = step.run == run, step.told_seq.is_not(None), step.ran.is_not(None)
-    question = select(step.ran).where(*told).order_by(step.told_seq)
-    return [json.loads(ran) for (ran,) in _all(archive, question)]
+    told = step.run == run, step.told_seq.is_not(None), step.kind == Kind.MIGRATE.value
+    question = select(step.n, step.idea, step.placement).where(*told).order_by(step.told_seq)
+    return [MigratedStep(*row) for row in _all(archive, question)]
 
 
 def facts_named(archive: Archive, run: int, name: str) -> list[tuple[Any, str | None]]:
@@ -171,7 +198,7 @@ def facts_named(archive: Archive, run: int, name: str) -> list[tuple[Any, str | 
     step = schema.steps.c
     told = step.run == run, step.told_seq.is_not(None), step.ran.contains(f'"{name}":')
     question = select(step.ran, step.placement).where(*told).order_by(step.told_seq)
-    found = ((json.loads(ran), placement) for ran, placement in _all(archive, question))
+    found = archive.database.read_as(lambda row: (json.loads(row[0]), row[1]), question)
     return [(facts[name], placement) for facts, placement in found if name in facts]
 
 
@@ -194,7 +221,7 @@ def hashed_steps(archive: Archive, run: int, levels: Collection[str]) -> list[Ha
         .where(step.run == run, step.told_seq.is_not(None))
         .order_by(step.told_seq)
     )
-    return [_hashed(row) for row in _all(archive, question)]
+    return archive.database.read_as(_hashed, question)
 
 
 def elite_records(archive: Archive, run: RunRecord) -> list[bytes]:
@@ -268,6 +295,11 @@ def level(archive: Archive, run: int) -> str | None:
     return str(found[0][0]) if found else None
 
 
+def _result(row: Any) -> OperatorResult:
+    operator, status, placement, steps = row
+    return OperatorResult(operator, Status(status), placement, steps)
+
+
 def _shown(row: Any) -> ShownElite:
     *elite, operator, model, parents, source, idea, measures = row
     return ShownElite(
@@ -290,7 +322,7 @@ def _hashed(row: Any) -> HashedStep:
         outputs_digest,
         json.loads(ran) if ran else {},
         evaluation,
-        None if evaluation is None else (fitness, json.loads(measures)),
+        None if evaluation is None else (fitness, measures),
         grade_s,
         bool(known),
     )
@@ -302,5 +334,4 @@ def _same_world(run: RunRecord) -> Sequence[ColumnElement[bool]]:
 
 
 def _all(archive: Archive, question: Executable) -> list[Any]:
-    with archive.database.reading() as connection:
-        return list(connection.execute(question).all())
+    return archive.database.read(question)

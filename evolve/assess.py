@@ -11,15 +11,16 @@ from archive import queries
 from archive.journal import Journal
 from archive.records import Evaluation, Status
 from archive.store import Archive
-from evolve.confirmation import MAX_LOST_SLOTS
+from evolve.build import num_slots
 from evolve.executor import UNSOUND, Progress, Slot, SlotLost, evaluation_of
 from evolve.grades import SERVED
 from evolve.loader import Task
 from evolve.local import LocalExecutor
 from evolve.program import program_id
 from evolve.screen import screen
+from evolve.slots import MAX_LOST_SLOTS
 from evolve.statistics import Grouping, grouping
-from evolve.world import world
+from evolve.world import world_of
 from sandbox.levels import MIN_LEVEL
 
 T = TypeVar("T")
@@ -98,14 +99,15 @@ class Assessor:
         return evaluation_of(ran, quality, **key)
 
     def _key(self, stage: str, block: int) -> dict[str, Any]:
-        return {"task": self.task.digest, "world": world(), "stage": stage, "block": block}
+        world = world_of(self.task)
+        return {"task": self.task.digest, "world": world, "stage": stage, "block": block}
 
 
 @asynccontextmanager
 async def assessing(
     task: Task,
     *,
-    workers: int,
+    workers: int | None,
     min_level: str = MIN_LEVEL,
     test_is_open: bool = False,
     archive: Archive | None = None,
@@ -114,10 +116,15 @@ async def assessing(
 ) -> AsyncIterator[Assessor]:
     """Open slots for a task and lend an Assessor; archive and journal are left open.
 
-    test_is_open: only what belongs to `verify` may set it.
+    workers: as many slots as a search has unless told. test_is_open: only what belongs to `verify` may set it.
     """
     executor = LocalExecutor(
-        task, world(), workers, min_level=min_level, test_is_open=test_is_open, report=report
+        task,
+        world_of(task),
+        num_slots(task, workers),
+        min_level=min_level,
+        test_is_open=test_is_open,
+        report=report,
     )
     async with executor:
         yield Assessor(task, executor, archive, journal)

@@ -30,7 +30,7 @@ from evolve.build import num_cores
 from evolve.errors import EvolveError, TaskError
 from evolve.loader import TRIVIAL, Task, load_task
 from evolve.reproduced import reproduce
-from evolve.world import world
+from evolve.world import world_of
 from sandbox.levels import LEVELS, MIN_LEVEL
 
 FILE = "baselines.json"
@@ -117,7 +117,7 @@ def stamp(task: Task) -> dict[str, Any]:
     return {
         "task": task.name,
         "digest": task.digest,
-        "world": world(),
+        "world": world_of(task),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": {"cores": num_cores(), "arch": platform.machine()},
     }
@@ -164,7 +164,7 @@ async def _table(
 def _cell(evaluation: Evaluation) -> dict[str, Any]:
     """Give what is kept of an evaluation: its spread, its place on the grid, its cost.
 
-    seconds: wall time of running and grading it, all instances, on one core.
+    seconds: wall time of running and grading it, all instances, beside whatever else the machine did.
     """
     values: dict[str, Any] = {"status": evaluation.status.value, "score": evaluation.fitness}
     if evaluation.status is not Status.OK:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evolve.loader import Task
@@ -12,6 +13,13 @@ BEGIN, END = (
     "<!-- baselines: written by `python -m evolve.baselines` -->",
     "<!-- end of baselines -->",
 )
+# A page may ask for what is logged besides the measures: "...baselines`, with wrong, strange -->".
+_MARKED = re.compile(
+    re.escape(BEGIN.removesuffix(" -->"))
+    + r"(?:, with (?P<logged>[\w, ]+))? -->.*?"
+    + re.escape(END),
+    re.DOTALL,
+)
 SPLITS = ("train", "valid", "test")
 
 
@@ -19,18 +27,21 @@ def write_page(task: Task, values: Mapping[str, Any]) -> bool:
     """Replace what stands between the marks of a README; tell whether it has them."""
     path = task.folder / "README.md"
     page = path.read_text(encoding="utf-8") if path.is_file() else ""
-    before, found, rest = page.partition(BEGIN)
-    _, closed, after = rest.partition(END)
-    if not (found and closed):
+    found = _MARKED.search(page)
+    if not found:
         return False
-    text = f"{before}{BEGIN}\n{baselines_table(task, values)}\n{END}{after}"
-    path.write_text(text, encoding="utf-8")
+    begin, logged = found[0].partition("\n")[0], re.findall(r"\w+", found["logged"] or "")
+    text = f"{begin}\n{baselines_table(task, values, logged)}\n{END}"
+    path.write_text(page[: found.start()] + text + page[found.end() :], encoding="utf-8")
     return True
 
 
-def baselines_table(task: Task, values: Mapping[str, Any]) -> str:
-    """Give programs and controls with their scores and places on the grid, the best first."""
-    measures = [measure.name for measure in task.spec.measures]
+def baselines_table(task: Task, values: Mapping[str, Any], logged: Sequence[str] = ()) -> str:
+    """Give programs and controls with their scores and places on the grid, the best first.
+
+    logged: what is kept beside the measures and shown, too.
+    """
+    measures = [*(measure.name for measure in task.spec.measures), *logged]
     columns = ["program", "train", "valid", "± se", "test", *measures, "seconds"]
     rows = {
         **values["programs"],
@@ -45,8 +56,9 @@ def baselines_table(task: Task, values: Mapping[str, Any]) -> str:
             *lines,
             "",
             f"Measured {values['date']} on {machine['cores']} cores ({machine['arch']}, other work beside "
-            "it); se: of the mean over the instances of `valid`; seconds: of running and grading `train`, "
-            f"one core. Best published, by `valid`: `{values['published']['name']}`.",
+            "it); se: of the mean over the instances of `valid`; measures: on `train`; seconds: wall time "
+            "of running and grading `train` beside that other work, so an upper bound (controls are not "
+            f"timed). Best published, by `valid`: `{values['published']['name']}`.",
         ]
     )
 
@@ -60,7 +72,8 @@ def _cells(name: str, row: Mapping[str, Any], measures: list[str]) -> list[str]:
         _number(valid.get("standard_error")),
         _number(row["test"].get("score")),
         *(_number(places.get(measure), 2) for measure in measures),
-        _number(train.get("seconds"), 2),
+        # A control runs in the process that measures, and nobody takes its time.
+        _number(train.get("seconds") or None, 2),
     ]
 
 

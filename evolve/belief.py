@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -31,6 +31,8 @@ BEYOND_NOISE = 4.0
 LEAST_BLOCKS = 5
 # Below this a variance is rounding; and it stands for certainty.
 LEAST_VARIANCE = 1e-18
+# What rounding may add to a mean, as a share of the numbers that go into it: generous.
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,16 @@ class Belief:
     @property
     def confirmed(self) -> bool:
         return self.fresh > 0
+
+    @property
+    def most(self) -> float:
+        """A bound that no calibration's mean passes: never more is kept of a gain than was measured."""
+        return self.at_most(self.base + max(self.gain, 0.0))
+
+    def at_most(self, prior: float) -> float:
+        """Give a bound on the mean if no more than `prior` is believed before any fresh block."""
+        most = max(prior, self.found) if self.weight else prior
+        return most + ROUNDING * (abs(self.base) + abs(self.gain) + abs(self.found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,14 @@ class Calibration:
     children: int = 0
     log_noise: float = 0.0
 
+    def plain(self) -> dict[str, float]:
+        """Give the sums as a row keeps them, from one confirm step to the next.
+
+        Children told in between are not in them: `typical_noise` of what is read is that of the
+        last confirm step, while all that confirm steps teach is as it is now.
+        """
+        return asdict(self)
+
     @cached_property
     def slope(self) -> float:
         """The share of a gain that is believed, from 0 (all was luck) to 1 (all holds)."""
@@ -143,30 +163,32 @@ class Calibration:
         total = precision + belief.weight
         return (mean * precision + belief.found * belief.weight) / total, 1.0 / total
 
+    def most(self, belief: Belief) -> float:
+        """Give a bound that the mean of `posterior` does not pass; close unless fresh blocks speak."""
+        return belief.at_most(self._prior_mean(belief))
+
     def _prior(self, belief: Belief) -> tuple[float, float]:
         """Give what is believed before any fresh block."""
         gain, noise = belief.gain, belief.noise
         if not belief.chosen:
             return belief.base + gain, noise or 0.0
-        kept = self._kept(gain)
         if noise is None:  # nobody knows what luck could have done
-            return belief.base + kept, belief.doubt + self.slope * gain * gain
-        noise = self.noise_of(noise)
-        reach = MOST_MOVED * math.sqrt(noise)
-        kept = gain + min(max(kept - gain, -reach), reach)
+            return self._prior_mean(belief), belief.doubt + self.slope * gain * gain
         # The parent's half of the noise is in its doubt, or in the scale. However little is known of
         # the line, the measurement itself is no worse than its noise.
         share = min(self.slope / 2.0 + self._leverage(gain), 1.0)
-        return belief.base + kept, belief.doubt + share * noise
+        return self._prior_mean(belief), belief.doubt + share * self.noise_of(noise)
 
-    def _kept(self, gain: float) -> float:
-        """Give the part of a gain that is believed: never more than was measured.
-
-        A loss is believed whole: luck is in what was chosen for its score, and there it flatters.
-        """
-        if gain <= 0.0:
-            return gain
-        return min(self.intercept + self.slope * gain, gain)
+    def _prior_mean(self, belief: Belief) -> float:
+        gain = belief.gain
+        if gain <= 0.0 or not belief.chosen:
+            # A loss is believed whole: luck is in what was chosen for its score, and there it flatters.
+            return belief.base + gain
+        kept = min(self.intercept + self.slope * gain, gain)  # never more than was measured
+        if belief.noise is not None:
+            reach = MOST_MOVED * math.sqrt(self.noise_of(belief.noise))
+            kept = gain + max(kept - gain, -reach)
+        return belief.base + kept
 
     def _leverage(self, gain: float) -> float:
         """Say how little is known of the line at a gain, in variances of one pair."""
@@ -193,6 +215,12 @@ class Calibration:
         return replace(self, children=self.children + 1, log_noise=self.log_noise + math.log(noise))
 
 
+def calibration_of(plain: Mapping[str, Any]) -> Calibration:
+    """Read what `Calibration.plain` gave; what another version kept besides is left out."""
+    known = {field.name for field in fields(Calibration)}
+    return Calibration(**{name: value for name, value in plain.items() if name in known})
+
+
 def gain_noise(
     scores: Mapping[str, float], parent: Mapping[str, float], units: Mapping[str, str]
 ) -> float | None:
@@ -205,7 +233,10 @@ def gain_noise(
     differences = unit_means({name: scores[name] - parent[name] for name in scores}, units)
     if len(differences) < 2:
         return None
-    return float(np.var(differences, ddof=1)) / len(differences)
+    n = len(differences)
+    # np.var(ddof=1) to the bit, without what it asks of its arguments: done once per child ever told.
+    around = differences - np.add.reduce(differences) / n
+    return float(np.add.reduce(around * around) / (n - 1)) / n
 
 
 def comparison(

@@ -5,18 +5,19 @@ from __future__ import annotations
 import difflib
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from evolve.errors import UsageError
 from evolve.grid import DEFAULT_DEPTH
 from evolve.mistakes import mistakes
 from evolve.spec import TaskSpec
 
-SEARCH, MODEL = "search", "model"
+SEARCH, MODEL, RAY = "search", "model", "ray"
 Form = TypeVar("Form", bound=BaseModel)
 DEFAULT_ARCHIVE = "evolve.db"
 ARCHIVE_VARIABLE = "EVOLVE_ARCHIVE"
@@ -37,7 +38,9 @@ class SearchSettings(BaseModel):
     is not run: "tfidf", "litellm/PROVIDER/NAME" (with "@URL" for an own service) or "local/NAME";
     nothing is rejected unless told. similarity: from which cosine on texts are alike; ShinkaEvolve
     takes 0.95 to 0.99. judge: one of the run's models, which may call such a program new. credit: how operators and models share the steps, "shares" (as declared) or "bandit"
-    (moved by what the grid took for what it cost). Where models write, order, lookahead and credit
+    (moved by what the grid took for what it cost). islands: names of the runs of one search that
+    exchange elites, with commas, this one among them; each takes from the one before it, the first
+    from the last, at every `migrate`-th step. Where models write, order, lookahead and credit
     have other defaults:
     "arrival", twice `model.concurrency` or 16 if that is more, and "bandit".
     """
@@ -55,6 +58,20 @@ class SearchSettings(BaseModel):
     similarity: float = Field(default=0.95, gt=0, le=1)
     judge: str | None = None
     credit: Literal["shares", "bandit"] = "shares"
+    islands: tuple[str, ...] = ()
+    migrate: int = Field(default=25, ge=2)
+
+    @field_validator("islands", mode="before")
+    @classmethod
+    def _names_with_commas(cls, names: Any) -> Any:
+        return tuple(names.split(",")) if isinstance(names, str) else names
+
+    @field_validator("islands")
+    @classmethod
+    def _two_or_more(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if names and (len(names) < 2 or len(set(names)) < len(names) or "" in names):
+            raise ValueError("give the names of two or more runs, each once, as a,b,c")
+        return names
 
     @model_validator(mode="after")
     def _something_to_judge(self) -> SearchSettings:
@@ -117,7 +134,45 @@ class ModelSettings(BaseModel):
         return self
 
 
-SECTIONS: dict[str, type[BaseModel]] = {SEARCH: SearchSettings, MODEL: ModelSettings}
+class RaySettings(BaseModel):
+    """Where `--executor ray` finds places for its slots; told anew each time, not kept with the run.
+
+    address: "local" starts a Ray of this run's own on this machine, which only this machine can
+    reach; "auto" or HOST:PORT joins a cluster. cpus, gpus, memory_mb: of one slot, fractions allowed;
+    all of a GPU where the task's `device` is cuda, unless told. patience_s: how long there may be no
+    place at all before the run stops (all is kept). line: ask each place over a connection of its own,
+    which is faster and not encrypted, instead of through Ray; never where Ray encrypts (RAY_USE_TLS).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: str = "local"
+    cpus: float = Field(default=1.0, gt=0)
+    gpus: float | None = Field(default=None, ge=0)
+    memory_mb: int | None = Field(default=None, ge=1)
+    patience_s: float = Field(default=600.0, gt=0)
+    line: bool = True
+
+    @property
+    def told(self) -> list[str]:
+        """What differs from the defaults, as `--set` takes it."""
+        return [
+            f"ray.{key}={value}" for key, value in self.model_dump(exclude_defaults=True).items()
+        ]
+
+    @field_validator("address")
+    @classmethod
+    def _known_form(cls, address: str) -> str:
+        if not re.fullmatch(r"local|auto|[\w.\-\[\]:]+:\d+", address):
+            raise ValueError("write local, auto or HOST:PORT")
+        return address
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    SEARCH: SearchSettings,
+    MODEL: ModelSettings,
+    RAY: RaySettings,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +210,12 @@ def archive_place(place: str | None = None) -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """What `--set` says: the task's own values, how to search, how to call models."""
+    """What `--set` says: the task's own values, how to search, how to call models, where to run."""
 
     task: Mapping[str, Any]
     search: SearchSettings
     model: ModelSettings
+    ray: RaySettings
 
 
 def parse_settings(pairs: Iterable[str], spec: TaskSpec) -> Settings:
@@ -183,7 +239,23 @@ def parse_settings(pairs: Iterable[str], spec: TaskSpec) -> Settings:
         else:
             raise UsageError(f"--set {key}: no such setting{_closest(key, spec)} {_known(spec)}")
     search = _checked(SEARCH, SearchSettings, own[SEARCH])
-    return Settings(task, search, _checked(MODEL, ModelSettings, own[MODEL]))
+    model = _checked(MODEL, ModelSettings, own[MODEL])
+    return Settings(task, search, model, _checked(RAY, RaySettings, own[RAY]))
+
+
+def ray_settings(pairs: Iterable[str]) -> RaySettings:
+    """Read `ray.KEY=VALUE` pairs, which are told anew when a run goes on. Raises: UsageError."""
+    values = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        section, _, name = key.partition(".")
+        if not equals or section != RAY or name not in RaySettings.model_fields:
+            there = ", ".join(f"{RAY}.{each}" for each in RaySettings.model_fields)
+            raise UsageError(
+                f"--set {pair}: a run keeps its settings; to be told anew are {there}, as KEY=VALUE"
+            )
+        values[name] = value
+    return _checked(RAY, RaySettings, values)
 
 
 def _checked(section: str, form: type[Form], values: Mapping[str, str]) -> Form:

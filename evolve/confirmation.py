@@ -8,20 +8,17 @@ from dataclasses import replace
 from archive import queries
 from archive.records import Evaluation, Status, Step
 from evolve.belief import comparison
-from evolve.executor import UNSOUND, Ran, Slot, SlotLost
+from evolve.executor import UNSOUND, DeviceLost, Ran, Slot, SlotLost
 from evolve.flights import Flights
 from evolve.grades import Grades
 from evolve.memo import Memo, Subject, own_key
 from evolve.run import Run
-from evolve.slots import Slots
+from evolve.slots import MAX_LOST_SLOTS, Slots
 from evolve.state import State
 from evolve.statistics import grouping
 
 # The split whose blocks, from 1 on, are fresh: nothing was selected on them.
 FRESH_STAGE = "valid"
-# Outputs wait in the slot that made them; if it is lost before they are graded, they are made
-# again, so many times.
-MAX_LOST_SLOTS = 2
 
 
 class Confirmer:
@@ -73,6 +70,10 @@ class Confirmer:
                 if alone:
                     return None
                 alone = True  # a second chance: such an end tells as much of the machine
+            except DeviceLost:
+                if alone:
+                    return None
+                alone = True
             except SlotLost:
                 lost += 1
                 if lost > MAX_LOST_SLOTS:
@@ -90,8 +91,7 @@ class Confirmer:
         task = self.run.record.task
         kept = queries.block(self.run.archive, task=task, stage=FRESH_STAGE, block=block)
         if kept is None:
-            async with self._slots.lent(order) as slot:
-                kept = await slot.describe(FRESH_STAGE, block)
+            kept = await self._slots.pure(order, lambda slot: slot.describe(FRESH_STAGE, block))
             self.run.describe_block(FRESH_STAGE, block, kept)
         return grouping(kept).units
 

@@ -50,7 +50,7 @@ def corrected(
     archive: Archive,
     record: RunRecord,
     *,
-    workers: int,
+    workers: int | None,
     report: Progress | None = None,
     watch: Watch = lambda done, total, name: None,
 ) -> Document:
@@ -115,7 +115,7 @@ async def _measured(
     task: Task,
     grid: Grid,
     block: int,
-    workers: int,
+    workers: int | None,
     report: Progress | None,
     watch: Watch,
 ) -> tuple[list[Measured], Document | None]:

@@ -8,7 +8,7 @@ any other success, so no outlier can flatten the rest. Seconds play no part.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -56,10 +56,13 @@ class Account:
 
     def later(self) -> Account:
         """Give the account one told step later."""
-        return Account(*(DISCOUNT * value for value in self._values()))
-
-    def _values(self) -> tuple[float, ...]:
-        return self.steps, self.taken, self.usd, self.tokens, self.priced
+        return Account(
+            DISCOUNT * self.steps,
+            DISCOUNT * self.taken,
+            DISCOUNT * self.usd,
+            DISCOUNT * self.tokens,
+            DISCOUNT * self.priced,
+        )
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,12 @@ class Credit:
         """Count a told step. usd, tokens: of the answers it was made from, None where unknown."""
         accounts = {each: account.later() for each, account in self.accounts.items()}
         before = accounts.get(arm, Account())
-        accounts[arm] = replace(
-            before,
-            steps=before.steps + 1,
-            taken=before.taken + taken,
-            usd=before.usd + (usd or 0.0),
-            tokens=before.tokens + (tokens or 0),
-            priced=before.priced + (usd is not None),
+        accounts[arm] = Account(
+            before.steps + 1,
+            before.taken + taken,
+            before.usd + (usd or 0.0),
+            before.tokens + (tokens or 0),
+            before.priced + (usd is not None),
         )
         return Credit(accounts)
 

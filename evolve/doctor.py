@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import os
 import platform
 import subprocess
 import sys
@@ -12,11 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from archive.passwords import hidden_password
 from evolve.config import archive_place
 from evolve.errors import UsageError
+from evolve.gpus import Gpu, has_driver, visible_gpus
 from evolve.models.keys import read_keys
+from evolve.spec import Slot
 from sandbox import Job, Limits, Sandbox, SandboxError
 from sandbox.kernel import kernel
 from sandbox.levels import LEVELS, MIN_LEVEL, Level, choose, survey
@@ -29,8 +30,6 @@ Told = Callable[[int, int, str], None]
 PACKAGES = ("numpy", "torch")
 CONTROL = "control"
 
-# Present where a GPU's driver is; without one of them torch is not asked, which takes a second.
-_GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 _GPU_QUESTION = (
     "import torch; print(torch.cuda.get_device_name(0) if torch.cuda.is_available() else '')"
 )
@@ -70,9 +69,10 @@ def examine(
             "python": platform.python_version(),
             "packages": {name: _version(name) for name in PACKAGES},
             "gpu": device,
+            "gpus": [_shared(gpu) for gpu in visible_gpus()],
             "gpu_worker": _gpu_worker(device),
             "keys": list(read_keys(Path.cwd()).names),
-            "archive": _without_password(archive_place(archive)),
+            "archive": _shown(archive_place(archive)),
             "proof": proof,
             "held": bool(proof) and all(line["held"] for line in proof),
         }
@@ -133,9 +133,9 @@ def _control_group() -> Document:
 def _gpu_question() -> Iterator[Callable[[], str | None]]:
     """Ask for the GPU's name in a process of its own; the answer is waited for when it is needed.
 
-    CUDA must not be touched here, and torch takes a second to load.
+    CUDA must not be touched here, and torch takes a second to load: without a driver it is not asked.
     """
-    if not any(map(os.path.exists, _GPU_DEVICES)) or importlib.util.find_spec("torch") is None:
+    if not has_driver() or importlib.util.find_spec("torch") is None:
         yield lambda: None
         return
     with subprocess.Popen(
@@ -157,6 +157,12 @@ def _gpu_question() -> Iterator[Callable[[], str | None]]:
             yield answer
         finally:
             process.kill()
+
+
+def _shared(gpu: Gpu) -> Document:
+    """Tell of a GPU, and of the slots that it holds where a task does not say what one needs."""
+    slots = gpu.holds(Slot().gpu_memory_mb)
+    return {"name": gpu.name, "memory_mb": gpu.memory_mb, "slots": slots}
 
 
 def _gpu_worker(gpu: str | None, device: str = "cuda") -> Document:
@@ -187,12 +193,6 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _without_password(place: str) -> str:
+def _shown(place: str) -> str:
     """Give an archive's place as it may be shown."""
-    if "://" not in place:
-        return str(Path(place).expanduser())
-    parts = urlsplit(place)
-    _, at, host = parts.netloc.rpartition("@")
-    user = f"{parts.username or ''}{':***' if parts.password else ''}"
-    # A password may also stand among the parameters.
-    return parts._replace(netloc=f"{user}{at}{host}", query="").geturl()
+    return hidden_password(place) if "://" in place else str(Path(place).expanduser())

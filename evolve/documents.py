@@ -25,7 +25,7 @@ from evolve.believed import (
 )
 from evolve.config import SearchSettings
 from evolve.grid import Grid, grid_stats
-from evolve.hits import hashing_document
+from evolve.hits import hashed_steps, hashing_document, near_limits
 from evolve.hurdle_document import hurdle_document
 from evolve.loader import Task
 from evolve.spec import TaskSpec
@@ -37,25 +37,26 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-# A candidate that used more of a limit might break it on a slower machine.
-NEAR_LIMIT = 0.5
+# The state of a run that a broken world ended, and its reason to stop.
+FAILED_RUN = "failed"
 
 
 def runs_document(archive: Archive) -> list[Document]:
     """Give all runs, the latest first."""
-    best = queries.best_fitness(archive)
+    best, failures = queries.best_fitness(archive), queries.why_failed(archive)
     names = {digest: archive.task(digest).name for digest in {run.task for run in archive.runs()}}
     return [
         {
             "run": run.id,
             "name": run.name,
             "task": names[run.task],
-            "state": state_of(archive, run),
+            "state": (state := state_of(archive, run)),
+            "failure": failures.get(run.id) if state == FAILED_RUN else None,
             "steps": run.told,
             "best_fitness": best.get(run.id),
             "started": run.started,
             "seconds": round(run.seconds, 3),
-            "usd": run.usd + spending.cut_off_usd(archive, run),
+            "usd": run.usd + spending.cut_off(archive, run).usd,
         }
         for run in reversed(archive.runs())
     ]
@@ -66,25 +67,33 @@ def state_of(archive: Archive, run: RunRecord) -> str:
 
     A run that rests without a reason was killed: it is interrupted, and can be resumed.
     """
-    if archive.writer(run) is not None:
+    return state_name(run, written=archive.writer(run) is not None)
+
+
+def state_name(run: RunRecord, *, written: bool) -> str:
+    """Name the state of a run. written: whether someone writes it at this moment."""
+    if written:
         return "running"
     if run.stop_reason in (None, "interrupted"):
         return "interrupted"
-    return "failed" if run.stop_reason == "failed" else "finished"
+    return FAILED_RUN if run.stop_reason == FAILED_RUN else "finished"
 
 
 def status_document(archive: Archive, run: RunRecord) -> Document:
     """Give all that can be counted about a run, from told steps only."""
-    counts = queries.counts(archive, run.id)
+    counts, hashed = queries.counts(archive, run.id), hashed_steps(archive, run)
     spec = spec_of(archive, run)
     stats = grid_stats(shown_grid(archive, run, spec), spec.qd_offset)
-    calls = spending.settled_calls(archive, run)
+    calls, cut = spending.settled_calls(archive, run), spending.cut_off(archive, run)
+    unsettled = spending.unsettled(calls, cut)
+    state = state_of(archive, run)
     return {
         "run": run.id,
         "name": run.name,
         "task": spec.name,
-        "state": state_of(archive, run),
+        "state": state,
         "stop_reason": run.stop_reason,
+        "failure": queries.why_failed(archive).get(run.id) if state == FAILED_RUN else None,
         "started": run.started,
         "rng_seed": run.rng_seed,
         "lookahead": run.lookahead,
@@ -94,15 +103,16 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
         "level": views.level(archive, run.id) or run.settings["min_level"],
         "steps": counts.told,
         "steps_by_kind": {kind.value: number for kind, number in counts.by_kind.items()},
+        "islands": _islands(archive, run),
         "evaluations": counts.digests,
         "gradings": run.gradings,
         "statuses": {status.value: counts.by_status.get(status, 0) for status in Status},
-        "near_limits": _near_limits(archive, run),
+        "near_limits": near_limits(hashed),
         "duplicates": {
             "syntax": counts.syntax_duplicates,
             "behaviour": counts.behaviour_duplicates,
         },
-        "hashing": hashing_document(archive, run),
+        "hashing": hashing_document(archive, run, hashed),
         "hurdle": hurdle_document(archive, run),
         "rejections": _rejections(archive, run),
         "diversity": diversity_document(archive, run),
@@ -118,11 +128,21 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
         "coverage": stats.coverage,
         "qd_score": stats.qd_score,
         "norm_qd_score": stats.norm_qd_score,
-        "usd": run.usd + spending.cut_off_usd(archive, run),
-        "usd_unsettled": spending.unsettled_usd(archive, run, calls),
-        "tokens": run.tokens,
+        "usd": run.usd + cut.usd,
+        "usd_unsettled": unsettled.usd,
+        "tokens": run.tokens + cut.tokens,
+        "tokens_unsettled": unsettled.tokens,
         "seconds": round(run.seconds, 3),
     }
+
+
+def _islands(archive: Archive, run: RunRecord) -> Document | None:
+    """Give what a run took over from other islands; None for a run that is none."""
+    if not SearchSettings.of(run.settings).islands:
+        return None
+    from evolve.islands_document import islands_document
+
+    return islands_document(archive, run)
 
 
 def _rejections(archive: Archive, run: RunRecord) -> Document | None:
@@ -172,8 +192,8 @@ def elites_document(archive: Archive, run: RunRecord) -> list[Document]:
 def tasks_document(tasks: Iterable[tuple[Path, Task | None]]) -> list[Document]:
     """Give the tasks at hand; what their baselines.json does not tell is None.
 
-    seconds_per_evaluation: of running and grading the best published program on `train`, one core. published:
-    the best published program. evolved: what searches from the published ones found, the mean over
+    seconds_per_evaluation: of running and grading the best published program on `train`, wall time beside
+    other work. published: the best published program. evolved: what searches from the published ones found, the mean over
     their rng_seeds on the hidden test.
     """
     return [_task(path, task) for path, task in tasks]
@@ -211,7 +231,7 @@ def shown_grid(archive: Archive, run: RunRecord, spec: TaskSpec) -> Grid:
     """Give a run's grid with the first elite of every cell, which is what statistics see."""
     cells = {row.cell: (elite_of(row),) for row in queries.elites(archive, run.id) if row.slot == 0}
     depth = SearchSettings.of(run.settings).depth
-    return Grid(spec.measures, depth, cells)
+    return Grid.of(spec.measures, depth, cells)
 
 
 def run_by_id(archive: Archive, run: int) -> RunRecord:
@@ -237,13 +257,6 @@ def _elite(run: RunRecord, held: views.ShownElite) -> Document:
         "lines": len(held.source.splitlines()),
         "name": initial_name(run, elite.step),
     }
-
-
-def _near_limits(archive: Archive, run: RunRecord) -> int:
-    """Count the told steps that ran here and used more than half of a limit, or all of it."""
-    # What was served from the archive did not run, and has no share.
-    shares = (ran.get("limit_share", 0.0) for ran in views.ran_facts(archive, run.id))
-    return sum(share > NEAR_LIMIT for share in shares)
 
 
 def _operators(

@@ -52,6 +52,11 @@ def fact_table(facts: Iterable[tuple[str, RenderableType]]) -> Table:
     return table
 
 
+def counted(many: int, what: str) -> str:
+    """Write a number of things: 1 grading, 2 gradings."""
+    return f"{many} {what}" + ("" if many == 1 else "s")
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """Write a number, or a dash where there is none."""
     return NO_VALUE if value is None else f"{value:.{digits}f}"

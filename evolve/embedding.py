@@ -117,7 +117,7 @@ class LitellmEmbedder:
         from evolve.models import litellm_completion as adapter
 
         self.name = name
-        self._adapter, self._litellm = adapter, adapter.load(f"embedder {name}")
+        self._adapter, self._litellm = adapter, adapter.load(f"embedder {name}", model)
         self._model, self._scrub = model, keys.scrub
         self._place = adapter.credentials(self._litellm, model, f"embedder {name}", keys, url)
 

@@ -24,6 +24,10 @@ class WorldError(EvolveError):
     """The world broke (a grader died, the disk is full); all told steps are kept."""
 
 
+class DeviceBroken(WorldError):
+    """A GPU gave up under a task's own code (out of memory, illegal access): its process is spent."""
+
+
 class Unparsable(EvolveError):
     """A program that Python cannot parse. Raised by pure code, answered by a step's status."""
 

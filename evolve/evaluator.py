@@ -9,30 +9,32 @@ gradings one process on the whole archive.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from archive import queries
 from archive.records import Evaluation, Status, Step
-from evolve.confirmation import MAX_LOST_SLOTS
-from evolve.executor import UNSOUND, Probed, Ran, Slot, SlotLost
+from evolve.errors import WorldError
+from evolve.executor import UNSOUND, DeviceLost, Probed, Ran, Slot, SlotLost
 from evolve.flights import Flights
-from evolve.grades import SERVED, Grades, averaged
+from evolve.grades import Grades, averaged
 from evolve.history import Told
 from evolve.hurdle import is_stopped
-from evolve.hurdling import Hurdler, Judged
+from evolve.hurdling import Hurdler
 from evolve.memo import Memo, Subject, own_key
 from evolve.neighbours import Neighbour, Neighbours
 from evolve.randomness import step_rng
 from evolve.rejection import Review, Reviewer
 from evolve.run import BLOCK, STAGE, Run
-from evolve.slots import Slots
+from evolve.slots import MAX_LOST_SLOTS, Slots
 from evolve.state import State
+from evolve.walk import UNREPEATABLE, Walk, is_verdict
 
 # What seems to do what is known already is run after all that waits: above any step's number.
 LATE = 10**9
 # What does not repeat is run and graded so often, and its scores are averaged.
 REPEATS = 2
+NOT_REPEATABLE = "not repeatable: it was run twice and gave different outputs"
 # Of hits that a task trusts, so many are evaluated anyway (Gillard et al. 2023).
 AUDIT_SHARE = 0.02
 
@@ -75,7 +77,7 @@ class Evaluator:
                         with self._flights.holding(key):
                             return await self._find_out(walk, slot)
             except _NeedsQuiet:
-                walk.alone = True
+                walk.quiet_runs += 1
             except _Later:
                 walk.order = LATE + step.n
             except _Doubtful as doubt:
@@ -84,10 +86,35 @@ class Evaluator:
                 walk.reviewed = True
                 if walk.review is not None and walk.review.is_rejected:
                     return self._rejected(walk, walk.review), None
+            except DeviceLost as fault:
+                if walk.broke_device:
+                    await self._check_device(snapshot)
+                    reason = f"it broke the device twice: {fault}"
+                    return replace(walk.step, status=Status.OVER_LIMIT, reason=reason), None
+                walk.broke_device = True
+                walk.quiet_runs += 1
             except SlotLost:
                 lost += 1
                 if lost > MAX_LOST_SLOTS:
                     raise
+
+    async def _check_device(self, snapshot: State) -> None:
+        """Grade what was graded before; where that breaks a GPU too, no program is at fault.
+
+        Raises: WorldError.
+        """
+        told = snapshot.step(snapshot.best[0].step) if snapshot.best else None
+        if told is None or told.step.source is None:
+            return
+        try:
+            async with self._slots.lent(-1, alone=True) as slot:
+                ran = await slot.run(told.step.source, STAGE, BLOCK)
+                if ran.token is not None:
+                    await slot.grade(ran.token)
+        except DeviceLost as fault:
+            raise WorldError(
+                f"a GPU gives up under programs that it graded before: {fault}"
+            ) from fault
 
     async def _recognised(self, step: Step) -> Step:
         """Find the functional hash of a program that will not be run here, since it is known.
@@ -105,8 +132,8 @@ class Evaluator:
         behaviour, kept = self._behaviour_of(step, record.task, record.world), None
         if behaviour is None:
             assert step.source is not None
-            async with self._slots.lent(step.n) as slot:
-                probed = await slot.probe(step.source)
+            source = step.source
+            probed = await self._slots.pure(step.n, lambda slot: slot.probe(source))
             behaviour, kept = probed.behaviour, probed.record
         if behaviour is not None:
             self._served[behaviour] = kept
@@ -142,7 +169,7 @@ class Evaluator:
     def _known(self, walk: Walk) -> tuple[Step, Evaluation | None] | None:
         """Take what the archive knows: this step's own verdict, or any run's evaluation."""
         step = walk.step
-        if step.ran is not None and step.ran["status"] not in SERVED:
+        if step.ran is not None and is_verdict(step.ran):
             return step, None
         if step.evaluation is not None:
             return step, queries.evaluation(self.run.archive, step.evaluation)
@@ -183,14 +210,12 @@ class Evaluator:
         if (found := self._servable(walk)) is not None:
             return self._serve(walk, found)
         ran = await slot.run(step.source, STAGE, BLOCK)
-        if ran.status in UNSOUND and not walk.alone:
-            raise _NeedsQuiet
-        if step.ran is not None and step.outputs_digest != ran.outputs_digest:
-            reason = "not repeatable: it was run twice and gave different outputs"
-            return replace(step, status=Status.INVALID, reason=reason), None
-        step = self._keep_ran(step, self._facts(step, ran) | walk.facts, ran.outputs_digest, probed)
         if ran.status in UNSOUND:
-            return step, None
+            return self._limited(walk, ran), None
+        if step.ran is not None and step.outputs_digest != ran.outputs_digest:
+            return self._unrepeatable(step), None
+        step = self._keep_ran(step, self._facts(step, ran) | walk.facts, ran.outputs_digest, probed)
+        walk.step = step  # if the slot is lost now, what follows goes on from the row
 
         def keep(evaluation: Evaluation, graded: int) -> tuple[Step, Evaluation]:
             own = replace(evaluation, behaviour=probed.behaviour)
@@ -257,7 +282,7 @@ class Evaluator:
             return None
         step, probed = walk.step, walk.probed
         judged = await self._hurdle.judged(step, walk.snapshot, walk.subject, slot)
-        if judged.ran is not None and judged.ran.status in UNSOUND and not walk.alone:
+        if judged.ran is not None and judged.ran.status in UNSOUND and walk.may_run_again:
             raise _NeedsQuiet
         walk.judged = judged
         if judged.stopped is None:
@@ -275,20 +300,44 @@ class Evaluator:
         assert step.source is not None
         for _ in range(REPEATS):
             ran = await slot.run(step.source, STAGE, BLOCK)
-            if ran.status in UNSOUND and not walk.alone:
-                raise _NeedsQuiet
+            if ran.status in UNSOUND:
+                return self._limited(walk, ran), None
             if ran.outputs_digest is None or ran.token is None:
                 break
             found.append(await self._grades.graded(ran, slot, walk.subject))
         facts = self._facts(step, ran) | walk.facts
         step = self._keep_ran(step, facts, None, walk.probed)
-        if ran.status in UNSOUND:
-            return step, None
         graded = len(found)
         if graded < REPEATS:
             found = [self._grades.failure(ran, walk.subject)]
         own = replace(averaged(found), program=own_key(self.run, step), outputs_digest=None)
         return self._memo.keep(step, own, graded=graded)
+
+    def _limited(self, walk: Walk, ran: Ran) -> Step:
+        """Keep that a clock or a limit ended a program, if it had its chances alone.
+
+        One whose grade was lost is told by this too, though it was within its limits once: there
+        are no outputs to grade, and of one digest nobody knows whether it comes out again.
+        Raises: _NeedsQuiet.
+        """
+        if walk.may_run_again:
+            raise _NeedsQuiet
+        step = walk.step
+        if step.ran is not None:
+            return self._keep_anew(step, {**step.ran, **ran.facts()})
+        return self._keep_ran(step, self._facts(step, ran) | walk.facts, None, walk.probed)
+
+    def _unrepeatable(self, step: Step) -> Step:
+        """Keep that a program gave other outputs when it was run again, since its grade was lost."""
+        assert step.ran is not None
+        said = {"status": Status.INVALID.value, "reason": NOT_REPEATABLE, UNREPEATABLE: True}
+        return self._keep_anew(step, {**step.ran, **said})
+
+    def _keep_anew(self, step: Step, facts: Mapping[str, Any]) -> Step:
+        """Replace what the row says of running; its outputs are nobody's key any more."""
+        behaviour = None if step.behaviour is None else (step.behaviour, None)
+        self.run.journal.ran(step.n, facts, outputs_digest=None, behaviour=behaviour, anew=True)
+        return replace(step, ran=facts, outputs_digest=None)
 
     def _keep_ran(
         self,
@@ -329,47 +378,6 @@ class Evaluator:
     def _facts_of_probes(self, probed: Probed, status: Status) -> dict[str, Any]:
         """Give what stands for the facts of running where only the probes were run."""
         return {"status": status.value, "reason": None, "probes_only": True}
-
-
-@dataclass
-class Walk:
-    """How far a step has come: its row, the snapshot it may see, and what was learned of it.
-
-    order: which waits shortest for a slot. alone: whether it has its second chance. seen: what it
-    is near to. audits: the step whose trusted quality it puts to the test. judged: by the hurdle.
-    review: what was found of it beside near elites, None if it is like none of them.
-    """
-
-    step: Step
-    snapshot: State
-    order: int
-    alone: bool = False
-    probed: Probed | None = None
-    seen: Mapping[str, Any] = field(default_factory=dict)
-    audits: Told | None = None
-    judged: Judged | None = None
-    reviewed: bool = False
-    review: Review | None = None
-
-    @property
-    def subject(self) -> Subject:
-        assert self.step.program is not None
-        assert self.step.source is not None
-        return Subject(self.step.program, self.step.source, STAGE, BLOCK, self.order)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Give what the step keeps of its probes, beside the facts of running."""
-        assert self.probed is not None
-        facts = {"determinism": self.probed.determinism, "probe_s": self.probed.wall_s, **self.seen}
-        return facts | self.verdicts
-
-    @property
-    def verdicts(self) -> dict[str, Any]:
-        """Give what an audit, the hurdle and a review are to say, as facts of the step."""
-        facts = {"audits": self.audits.step.n} if self.audits else {}
-        facts |= self.judged.facts if self.judged else {}
-        return facts | (self.review.facts() if self.review else {})
 
 
 class _Doubtful(Exception):

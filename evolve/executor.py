@@ -10,6 +10,10 @@ from typing import Any, Literal, Protocol
 from archive.records import Evaluation
 from evolve.errors import WorldError
 
+# The kinds that there are, as `--executor` names them.
+LOCAL, RAY = "local", "ray"
+EXECUTORS = (LOCAL, RAY)
+
 # Reports long work before the first candidate can run: (done, total, what).
 Progress = Callable[[int, int, str], None]
 
@@ -89,6 +93,10 @@ class SlotLost(WorldError):
     """A slot is gone, with what it held; what it was doing can be done again elsewhere."""
 
 
+class DeviceLost(SlotLost):
+    """A GPU gave up under this piece of work: the world's fault once, its own the second time."""
+
+
 class Slot(Protocol):
     """One place to run candidates: a grader and its warm process. One call at a time.
 
@@ -131,6 +139,10 @@ class Executor(Protocol):
 
     def alone(self) -> AbstractAsyncContextManager[Slot]:
         """Lend a slot while all others rest, for a time-out's second chance."""
+
+
+class OpenExecutor(Executor, AbstractAsyncContextManager[Executor], Protocol):
+    """An executor that is open inside its `async with`."""
 
 
 def evaluation_of(

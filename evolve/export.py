@@ -68,7 +68,7 @@ def export(
     to: Path,
     *,
     top: int = DEFAULT_TOP,
-    workers: int = 1,
+    workers: int | None = 1,
     report: Progress | None = None,
 ) -> list[str]:
     """Write a package to the folder `to`; give the names of its modules, best first.
@@ -125,7 +125,7 @@ def choose(archive: Archive, what: str | None, top: int) -> list[Chosen]:
 
 
 async def _probes(
-    task: Task, chosen: Sequence[Chosen], workers: int, report: Progress | None
+    task: Task, chosen: Sequence[Chosen], workers: int | None, report: Progress | None
 ) -> list[dict[str, Any]]:
     """Run the programs on the probes behind the wall; give inputs with all outputs."""
     lowest = min((item.run.settings["min_level"] for item in chosen), key=LEVELS.index)
@@ -299,7 +299,8 @@ def _readme(
             *rows,
             "",
             "Train: the fitness as measured by the search, which chose the best of many. Believed: that, "
-            "corrected by what so many fresh instances showed. A hidden test of `-` was not looked "
+            "corrected by what so many fresh instances showed, of it and of the programs it comes from: a "
+            "parent that fresh instances showed to be better lifts its children. A hidden test of `-` was not looked "
             "at. Only numpy is needed:",
             "",
             "```python",

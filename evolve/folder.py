@@ -18,7 +18,7 @@ CODE_FILE = "task.py"
 HARNESS_FILE = "harness.py"
 EXTENDS = "extends"
 # Keys of task.toml that a variant changes one by one; any other it replaces whole.
-TABLES = ("settings", "limits", "dims", "published_protocol")
+TABLES = ("settings", "limits", "slot", "dims", "published_protocol")
 # What does not decide a grade, and so does not enter the digest.
 LEFT_OUT_FOLDERS = {"programs", "controls", "tuned", "exported", "__pycache__"}
 LEFT_OUT_FILES = {"brief.md", "README.md", "baselines.json"}

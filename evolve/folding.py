@@ -6,8 +6,9 @@ A run that goes on and one that is resumed come to the same state by it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from archive.records import Evaluation, Kind, Status, Step
 from evolve.belief import Belief, Calibration, Comparison, compared, comparison_of, gain_noise
@@ -21,48 +22,65 @@ from evolve.state import NUM_BEST, State
 LEAST_CONFIRMED = 0.5
 
 
-def fold(state: State, step: Step, evaluation: Evaluation | None, nodes: int) -> State:
-    """Take a told row into the state. Reads the row and decides nothing."""
-    new_digest = step.outputs_digest is not None and state.digest(step.outputs_digest) is None
+def fold(
+    state: State,
+    step: Step,
+    evaluation: Evaluation | None,
+    nodes: int,
+    whole: bool = True,
+    after: State | None = None,
+) -> State:
+    """Take a told row into the state. Reads the row and decides nothing.
+
+    whole: False where the row was read without its texts, see `queries.told_facts`. after: of a
+    confirm step what `confirmed` gave, if it was asked already.
+    """
+    new_digest = step.outputs_digest is not None and not state.knows_digest(step.outputs_digest)
     # What has no digest is one of its own.
     unrepeatable = step.status is Status.OK and (step.ran or {}).get("determinism") == "none"
     stopped = is_stopped(step) and step.status is Status.OK
-    told, later = Told(step, evaluation, nodes), state.history.entries[state.told :]
-    if not later:
-        state.history.append(told)
-    elif later != [told]:
+    told, entries = Told(step, evaluation, nodes), state.history.entries
+    if len(entries) == state.told:
+        state.history.append(told, whole)
+    elif entries[state.told :] != [told]:
         raise ValueError(f"step {step.n} is told after {state.told}, not after the last tell")
     if step.kind is Kind.CONFIRM:
-        state = replace(confirmed(state, step), confirms=state.confirms + 1)
-        return replace(state, told=state.told + 1)
-    after = replace(
-        state,
-        told=state.told + 1,
-        evaluations=state.evaluations + int(new_digest or unrepeatable or stopped),
-        credit=_credited(state.credit, step),
-        earned=state.earned + _earned(state, step),
-        hurdle=state.hurdle.told((step.ran or {}).get(HURDLE), step.placement),
-    )
+        return replace(
+            after or confirmed(state, step), confirms=state.confirms + 1, told=state.told + 1
+        )
+    known: dict[str, Any] = {
+        "told": state.told + 1,
+        "evaluations": state.evaluations + int(new_digest or unrepeatable or stopped),
+        "credit": _credited(state.credit, step),
+        "earned": state.earned + _earned(state, step),
+        "hurdle": state.hurdle.told((step.ran or {}).get(HURDLE), step.placement),
+    }
     if step.cell is None or evaluation is None:
-        return after
+        return replace(state, **known)
     if step.status is Status.DUPLICATE:
-        return _shortened(after, step, nodes)
-    elite, calibration = elite_of_step(state, step, evaluation, nodes), state.calibration
-    if state.rules.confirm:
-        belief = _born(state, step, evaluation)
+        return _shortened(replace(state, **known), step, nodes)
+    belief = _born(state, step, evaluation) if state.rules.confirm else None
+    elite = _elite(state, step, evaluation, nodes, belief)
+    if belief is not None:
         state.history.believe(step.n, state.told, belief)
         if belief.chosen and belief.gain > 0.0:  # only of such can the gain be luck
-            calibration = calibration.with_child(belief.noise)
-    return _offered(replace(after, calibration=calibration), step, evaluation, elite)
+            known["calibration"] = state.calibration.with_child(belief.noise)
+    return _offered(state, known, step, evaluation, elite)
 
 
-def _offered(state: State, step: Step, evaluation: Evaluation, elite: Elite) -> State:
-    """Take a program that the grid was offered into the state."""
+def _offered(
+    state: State, known: Mapping[str, Any], step: Step, evaluation: Evaluation, elite: Elite
+) -> State:
+    """Take a program that the grid was offered into the state, with all else that is known of it."""
     assert step.cell is not None
     _, clipped = state.grid.locate(evaluation.measures)
+    grid, placement = state.grid.place(step.cell, elite)
+    if placement is not Placement.NOT_ADDED:
+        state.history.cell_of_step[step.n] = step.cell
     return replace(
         state,
-        grid=state.grid.place(step.cell, elite)[0],
+        **known,
+        grid=grid,
         clipped=state.clipped + int(clipped),
         best=_best((*state.best, elite)),
         initial=(*state.initial, elite) if step.kind is Kind.INITIAL else state.initial,
@@ -87,13 +105,20 @@ def _earned(state: State, step: Step) -> float:
 
 def elite_of_step(state: State, step: Step, evaluation: Evaluation, nodes: int) -> Elite:
     """Make a program an elite, of which is believed what the state says of such gains."""
+    belief = _born(state, step, evaluation) if state.rules.confirm else None
+    return _elite(state, step, evaluation, nodes, belief)
+
+
+def _elite(
+    state: State, step: Step, evaluation: Evaluation, nodes: int, belief: Belief | None
+) -> Elite:
     assert step.program is not None
     assert evaluation.fitness is not None
-    elite = Elite(step.n, step.program, evaluation.fitness, nodes, evaluation.n, evaluation.se)
-    if not state.rules.confirm:
-        return elite
-    mean, variance = state.calibration.posterior(_born(state, step, evaluation))
-    return replace(elite, believed=mean, error=math.sqrt(variance))
+    measured = step.n, step.program, evaluation.fitness, nodes, evaluation.n, evaluation.se
+    if belief is None:
+        return Elite(*measured)
+    mean, variance = state.calibration.posterior(belief)
+    return Elite(*measured, mean, math.sqrt(variance), most=belief.most)
 
 
 def _born(state: State, step: Step, evaluation: Evaluation) -> Belief:
@@ -102,15 +127,15 @@ def _born(state: State, step: Step, evaluation: Evaluation) -> Belief:
     if step.kind is Kind.INITIAL or state.anchor is None:
         se = evaluation.se or 0.0
         return Belief(evaluation.fitness, noise=se * se, chosen=False)
-    parent = state.step(step.parents[0])
-    if parent is None or parent.fitness is None:  # one that failed: mended, it starts anew
-        parent = state.step(state.anchor)
-    assert parent is not None
-    assert parent.evaluation is not None
-    assert parent.fitness is not None
-    believed = state.believed(parent.step.n) or (parent.fitness, 0.0)
-    noise = gain_noise(evaluation.scores, parent.evaluation.scores, state.rules.units)
-    return Belief(believed[0], evaluation.fitness - parent.fitness, noise, believed[1])
+    # What migrated has no parent here, and was chosen elsewhere for its score as a child is.
+    parent = step.parents[0] if step.parents else None
+    if parent is None or state.fitness(parent) is None:  # one that failed: mended, it starts anew
+        parent = state.anchor
+    fitness = state.fitness(parent)
+    assert fitness is not None
+    believed = state.believed(parent) or (fitness, 0.0)
+    noise = gain_noise(evaluation.scores, state.scores(parent), state.rules.units)
+    return Belief(believed[0], evaluation.fitness - fitness, noise, believed[1])
 
 
 def confirmed(state: State, step: Step) -> State:
@@ -119,28 +144,27 @@ def confirmed(state: State, step: Step) -> State:
     for n, belief in beliefs.items():
         for each in (n, *state.stand_ins(n)):  # who equals it is worth as much
             state.history.believe(each, state.told, belief)
-    known = replace(state, calibration=calibration, told=state.told + 1)
+    value = replace(state, calibration=calibration, told=state.told + 1).valuation
     means = zip(step.parents, _comparison(step).means, strict=True)
     failed = {n for n, mean in means if mean is None and n != state.anchor}
     failed |= {shorter for n in failed for shorter in state.stand_ins(n)}
 
-    def valued(elite: Elite) -> Elite | None:
-        if elite.step in failed:
-            return None
-        belief, believed = known.belief(elite.step), known.believed(elite.step)
-        if belief is None or believed is None:
-            return elite
-        mean, variance = believed
-        return replace(elite, believed=mean, error=math.sqrt(variance), fresh=belief.fresh)
+    def settled(elite: Elite) -> Elite | None:
+        return None if elite.step in failed else value(elite)
 
-    grid = state.grid.revalued(valued)
-    others = (new for old in state.best if (new := valued(old)) is not None)
-    return replace(
-        state,
-        calibration=calibration,
-        grid=grid,
-        best=_best({elite.step: elite for elite in (*others, *grid.elites())}.values()),
-    )
+    grid = state.grid.revalued(settled, now=_cells_of(state, beliefs))
+    best = _best(filter(None, map(settled, state.best)))
+    # Who is not among them must be worth as much as the last one: only who may be is looked at.
+    least = best[-1].mean if len(best) == NUM_BEST else -math.inf
+    highest = {elite.step: elite for elite in (*best, *grid.cells.reaching(least, value.most))}
+    return replace(state, calibration=calibration, grid=grid, best=_best(highest.values()))
+
+
+def _cells_of(state: State, programs: Iterable[int]) -> set[Cell]:
+    """Give the cells that hold, or once held, some programs or who stands for them."""
+    cells = state.history.cell_of_step
+    each = (m for n in programs for m in (n, *state.stand_ins(n)))
+    return {cells[n] for n in each if n in cells}
 
 
 def _after(state: State, step: Step) -> tuple[Calibration, dict[int, Belief]]:
@@ -164,18 +188,15 @@ def _shortened(state: State, step: Step, nodes: int) -> State:
     found = longer_twin(before, step, nodes)
     assert found is not None
     assert step.program is not None
-    longer = found[1]
+    cell, longer = found
     shorter = replace(longer, step=step.n, program=step.program, nodes=nodes)
     state.history.stand_in(longer.step, before.told, step.n)
     belief = before.belief(longer.step)
     if belief is not None:
         state.history.believe(step.n, before.told, belief)
-
-    def swapped(elite: Elite) -> Elite:
-        return shorter if elite.step == longer.step else elite
-
-    best = _best(map(swapped, state.best))
-    return replace(state, grid=state.grid.revalued(swapped), best=best)
+    state.history.cell_of_step[step.n] = cell
+    best = _best(shorter if elite.step == longer.step else elite for elite in state.best)
+    return replace(state, grid=state.grid.swapped(cell, longer, shorter), best=best)
 
 
 def longer_twin(state: State, step: Step, nodes: int) -> tuple[Cell, Elite] | None:

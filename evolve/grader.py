@@ -18,7 +18,7 @@ from typing import Any
 
 from evolve import faults, hashing
 from evolve.blocks import PROBE, QUICK, WHOLE, Block, Blocks
-from evolve.errors import TaskError
+from evolve.errors import DeviceBroken, TaskError
 from evolve.executor import UNSOUND
 from evolve.folder import SPEC_FILE, TaskFolder
 from evolve.grading import Calls, TaskCode
@@ -81,6 +81,9 @@ def main() -> None:
                     value = getattr(grader, op)(**arguments)
                 else:
                     raise SandboxError(f"a grader was asked for {op!r} before it was opened")
+            except DeviceBroken as error:
+                reply("device", message=str(error))
+                return  # the next grader has a fresh context
             except TaskError as error:
                 reply("task", message=str(error))
             except (SandboxError, OSError) as error:

@@ -19,7 +19,8 @@ from evolve.slots import Slots
 
 T = TypeVar("T")
 
-# No grading takes as long; that a holder was killed is noticed at once.
+# Another process does a grading of more than an hour a second time, to the same result: time is lost
+# and nothing else. Only a holder that hangs needs it; that one was killed is noticed at once.
 LEASE_S = 3600.0
 # Another process grades what we wait for: look again after so long, then ever less often.
 LOOK_AGAIN_S = (0.02, 1.0)

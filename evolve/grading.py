@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from evolve import task as task_api
-from evolve.errors import TaskError
-from evolve.folder import TaskFolder
+from evolve.errors import DeviceBroken, TaskError
+from evolve.folder import SPEC_FILE, TaskFolder, names_file, split_path
 from evolve.randomness import candidate_seed
 from evolve.spec import TaskSpec
 from evolve.task import Grade, Instance, Invalid, Unusable
@@ -30,6 +30,12 @@ LARGEST_NUMBER = 1e300
 
 # What a task's own code may raise as it is.
 EXPECTED = (TaskError, SandboxError, Invalid)
+
+# How torch tells that a device is out of memory or lost: after either its process is of no use.
+DEVICE_ERRORS = ("OutOfMemoryError", "AcceleratorError")
+DEVICE_WORDS = ("CUDA error", "CUDA out of memory", "CUBLAS_STATUS", "CUDNN_STATUS", "cuDNN error")
+
+NO_FILES: Mapping[str, Any] = {}
 
 Grades = list[Grade] | Invalid
 Items = Generator[dict[str, Any], Any, Any]
@@ -56,12 +62,13 @@ class TaskCode:
         self.spec, self.digest, self._report = spec, digest, report
         self._shared_digest = folder.shared_digest()
         self._settings = namespace(settings)
+        self._files = {key: value for key, value in settings.items() if names_file(key) and value}
         self._module = _load_module(folder, ("instances", "grade", *("feed",) * spec.stepwise))
 
     def instances(self, split: str, block: int) -> tuple[Instance, ...]:
         """Build the instances of a block. Raises: TaskError if there are none or two of a name."""
         try:
-            with self._own_code(f"instances({split!r}, settings, block={block})"):
+            with self._own_code(f"instances({split!r}, settings, block={block})", self._files):
                 instances = tuple(self._module.instances(split, self._settings, block=block))
         except Invalid as error:  # meant for outputs; here it speaks of what the user handed in
             raise TaskError(f"{self.spec.name}: {error}") from error
@@ -183,11 +190,15 @@ class TaskCode:
             return float(published(list(instances), list(grades)))
 
     def dims(self, instance: Instance) -> dict[str, int]:
-        """Resolve the declared dimensions: `pool.y[0]` is axis 0 of public.pool.y."""
+        """Resolve the declared dimensions: `pool.y[0]` is axis 0 of public.pool.y.
+
+        Of a stepwise task, what its first item gives is known by name too.
+        """
+        given = {**instance.public, **self._first_item(instance)}
         found = {}
         for name, path in self.spec.dims.items():
             place, _, axis = path.partition("[")
-            value: Any = instance.public
+            value: Any = given
             try:
                 for part in place.split("."):
                     value = value[part]
@@ -195,6 +206,14 @@ class TaskCode:
             except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
                 raise TaskError(f"task.toml: dims.{name} = {path!r}: not in the inputs") from error
         return found
+
+    def _first_item(self, instance: Instance) -> Mapping[str, Any]:
+        """Give the first item of a stepwise task; none where it has no dimensions to be told."""
+        if not (self.spec.stepwise and self.spec.dims):
+            return {}
+        with self._own_code(f"feed() of {instance.name}"):
+            item: Mapping[str, Any] = next(self._module.feed(instance), {})
+        return item
 
     def _control_output(self, entry: Any, instance: Instance) -> Any:
         arguments = {**self._arguments(instance), "private": instance.private}
@@ -230,28 +249,77 @@ class TaskCode:
                     return Invalid(f"{name}: its {what} is {value}")
         return None
 
-    def _own_code(self, what: str) -> _OwnCode:
+    def _own_code(self, what: str, files: Mapping[str, Any] = NO_FILES) -> _OwnCode:
         context = task_api.grading(self.digest, self._shared_digest, self._report)
-        return _OwnCode(self.spec.name, what, context)
+        return _OwnCode(self.spec.name, what, context, files)
 
 
 class _OwnCode:
     """Run the task author's code: its artefacts and progress belong to this task, and what it
-    raises becomes a TaskError with the lines of it that matter."""
+    raises becomes a TaskError with the lines of it that matter.
 
-    def __init__(self, name: str, what: str, context: AbstractContextManager[None]) -> None:
-        self.name, self.what, self._context = name, what, context
+    files: settings that name a user's file, which may be read now, {setting: file}. What is then raised is
+    told of the file: a reader was not ready for it, or a script that it imports ended the process.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        what: str,
+        context: AbstractContextManager[None],
+        files: Mapping[str, Any],
+    ) -> None:
+        self.name, self.what, self._context, self._files = name, what, context, files
 
     def __enter__(self) -> None:
         self._context.__enter__()
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._context.__exit__(None, None, None)
+        if error is not None and (fault := device_fault(error)) is not None:
+            raise DeviceBroken(f"{self.name}/task.py: {self.what}: {fault}") from error
         if isinstance(error, Unusable):
             raise TaskError(f"{self.name}: {error}") from error
+        stumbled = isinstance(error, (Exception, SystemExit)) and not isinstance(error, EXPECTED)
+        if error is not None and stumbled and self._files:
+            raise TaskError(f"{self.name}: {_unread(self._files, error)}") from error
+        if isinstance(error, SystemExit):
+            raise TaskError(f"{self.name}/task.py: {self.what} ended with {error!r}") from error
         if isinstance(error, Exception) and not isinstance(error, EXPECTED):
             lines = "".join(traceback.format_exception(error)[-CALL_FRAMES:]).strip()
             raise TaskError(f"{self.name}/task.py: {self.what} failed:\n{lines}") from error
+
+
+def _unread(files: Mapping[str, Any], error: BaseException) -> str:
+    """Say in one line that a task could not read a user's file, why and where.
+
+    Of several files those that were being run, if any was.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    met = {frame.filename for frame in frames}
+    own = {key: value for key, value in files.items() if split_path(value)[0] in met}
+    told = " or ".join(f"{key}={value}" for key, value in (own or files).items())
+    if isinstance(error, SystemExit) and own:
+        return (
+            f"{told}: cannot be imported: it ended the process (exit code {error.code}): put what a "
+            'script does under `if __name__ == "__main__":`'
+        )
+    said, at = " ".join(str(error).split()), ""
+    if of_task := [f for f in frames if (Path(f.filename).parent / SPEC_FILE).is_file()]:
+        at = f" (line {of_task[-1].lineno} of {Path(of_task[-1].filename).name})"
+    what = type(error).__name__ + (f": {said}" if said else "")
+    return f"{told}: the task could not read it: {what}{at}"
+
+
+def device_fault(error: BaseException) -> str | None:
+    """Give what a GPU complains of, if it is one that complains; torch need not be loaded."""
+    own_kind = any(
+        kind.__module__.startswith("torch") and kind.__name__ in DEVICE_ERRORS
+        for kind in type(error).__mro__
+    )
+    said = str(error).strip().split("\n")[0]
+    told = isinstance(error, RuntimeError) and any(words in said for words in DEVICE_WORDS)
+    return said if own_kind or told else None
 
 
 def _noted(feed: Items, calls: Calls) -> Items:

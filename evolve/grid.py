@@ -7,13 +7,15 @@ RainbowPlus (Dang et al. 2025); statistics carry the names of pyribs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property
 
+from evolve.cells import Cell, Cells, Elite, Value, kept_of
 from evolve.spec import Measure
 
-Cell = tuple[int, ...]
+__all__ = ["DEFAULT_DEPTH", "Cell", "Elite", "Grid", "GridStats", "Placement", "grid_stats"]
 
 DEFAULT_DEPTH = 3
 
@@ -26,39 +28,6 @@ class Placement(IntEnum):
     NEW = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Elite:
-    """A program that holds a place.
-
-    fitness: on the train block, higher is better; n: instances behind it, se: its standard error.
-    mean: what is believed of its true fitness, by which elites rank, and `fitness` unless somebody
-    says otherwise; error: the standard error of that. fresh: instances of fresh blocks that it was
-    confirmed on. nodes: syntax nodes; fewer wins a tie, then the lower step: a total order.
-    """
-
-    step: int
-    program: str
-    fitness: float
-    nodes: int
-    n: int = 0
-    se: float | None = None
-    believed: float | None = None
-    error: float | None = None
-    fresh: int = 0
-
-    @property
-    def mean(self) -> float:
-        return self.fitness if self.believed is None else self.believed
-
-    @property
-    def confirmed(self) -> bool:
-        return self.fresh > 0
-
-    def key(self) -> tuple[float, int, int]:
-        """Give what elites are sorted by, best first."""
-        return (-self.mean, self.nodes, self.step)
-
-
 @dataclass(frozen=True)
 class Grid:
     """The cells and who holds them; `place` gives a new grid and leaves this one alone.
@@ -68,7 +37,42 @@ class Grid:
 
     measures: tuple[Measure, ...]
     depth: int = DEFAULT_DEPTH
-    cells: Mapping[Cell, tuple[Elite, ...]] = field(default_factory=dict)
+    cells: Cells = field(default_factory=Cells)
+
+    @classmethod
+    def of(
+        cls,
+        measures: tuple[Measure, ...],
+        depth: int,
+        cells: Mapping[Cell, tuple[Elite, ...]],
+    ) -> Grid:
+        """Make a grid of elites in their cells, the best first."""
+        return cls(measures, depth, Cells.of(cells))
+
+    @cached_property
+    def ranked(self) -> tuple[Elite, ...]:
+        """All elites, best first."""
+        return tuple(sorted(self.held, key=Elite.key))
+
+    @cached_property
+    def held(self) -> tuple[Elite, ...]:
+        """All elites, cell by cell, best first."""
+        return tuple(elite for cell in self.order for elite in self.cells[cell])
+
+    @cached_property
+    def num_held(self) -> int:
+        """How many elites there are, not only those shown."""
+        return self.cells.num_elites
+
+    @cached_property
+    def best_confirmed(self) -> Elite | None:
+        """The best elite that was confirmed on fresh instances."""
+        return next((elite for elite in self.ranked if elite.confirmed), None)
+
+    @cached_property
+    def order(self) -> tuple[Cell, ...]:
+        """The occupied cells in their order."""
+        return tuple(sorted(self.cells))
 
     def locate(self, values: Mapping[str, float]) -> tuple[Cell, bool]:
         """Give the cell of some measures, and whether a value had to be clipped into its range."""
@@ -86,43 +90,36 @@ class Grid:
         beside it, though the cell be full, until both are compared.
         """
         held = self.cells.get(cell, ())
-        kept = self._kept((*held, elite))
+        kept = kept_of((*held, elite), self.depth)
         if elite not in kept:
             return self, Placement.NOT_ADDED
-        grid = Grid(self.measures, self.depth, {**self.cells, cell: kept})
+        grid = Grid(self.measures, self.depth, self.cells.holding(cell, kept))
         return grid, Placement.IMPROVED if held else Placement.NEW
 
-    def revalued(self, value: Callable[[Elite], Elite | None]) -> Grid:
-        """Give the grid with every elite replaced by what `value` makes of it, None to let it go."""
-        cells = {}
-        for cell, held in self.cells.items():
-            if kept := self._kept([new for old in held if (new := value(old)) is not None]):
-                cells[cell] = kept
-        return Grid(self.measures, self.depth, cells)
+    def swapped(self, cell: Cell, old: Elite, new: Elite) -> Grid:
+        """Give the grid with an elite of a cell replaced by another one."""
+        held = (new if elite == old else elite for elite in self.cells[cell])
+        return Grid(self.measures, self.depth, self.cells.holding(cell, kept_of(held, self.depth)))
+
+    def revalued(self, value: Value, now: Collection[Cell] | None = None) -> Grid:
+        """Give the grid with every elite replaced by what `value` makes of it, None to let it go.
+
+        now: the cells where that cannot wait until somebody looks, see `Cells.revalued`; all if None.
+        """
+        return Grid(self.measures, self.depth, self.cells.revalued(value, self.depth, now))
 
     def changed(self, before: Grid) -> Iterator[tuple[Cell, tuple[Elite, ...]]]:
         """Give the cells that differ from those of another grid, with whom they hold now."""
-        for cell in sorted(self.cells.keys() | before.cells.keys()):
-            if (held := self.cells.get(cell, ())) != before.cells.get(cell, ()):
-                yield cell, held
-
-    def _kept(self, elites: Iterable[Elite]) -> tuple[Elite, ...]:
-        """Give those that stay in a cell, best first."""
-        ranked = sorted(elites, key=Elite.key)
-        kept, rest = ranked[: self.depth], ranked[self.depth :]
-        if not any(elite.confirmed for elite in kept):
-            kept += [elite for elite in rest if elite.confirmed][:1]
-        return tuple(kept)
+        return ((cell, self.cells.get(cell, ())) for cell in self.cells.changed(before.cells))
 
     def shown(self) -> Iterator[tuple[Cell, Elite]]:
         """Give each occupied cell with its best elite, in the order of cells."""
-        for cell in sorted(self.cells):
+        for cell in self.order:
             yield cell, self.cells[cell][0]
 
     def elites(self) -> Iterator[Elite]:
         """Give all elites, cell by cell, best first."""
-        for cell in sorted(self.cells):
-            yield from self.cells[cell]
+        return iter(self.held)
 
 
 @dataclass(frozen=True, slots=True)

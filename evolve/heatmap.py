@@ -86,7 +86,7 @@ def project(grid: Grid) -> Grid:
         held = cells.get(cell[:2])
         if held is None or elite.key() < held[0].key():
             cells[cell[:2]] = (elite,)
-    return Grid(grid.measures[:2], grid.depth, cells)
+    return Grid.of(grid.measures[:2], grid.depth, cells)
 
 
 def refold(

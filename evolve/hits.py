@@ -23,7 +23,22 @@ Document = dict[str, Any]
 KINDS = ("syntax", "exact", "trusted", "served", "behaviour")
 
 
-def hashing_document(archive: Archive, run: RunRecord) -> Document:
+# A candidate that used more of a limit might break it on a slower machine.
+NEAR_LIMIT = 0.5
+
+
+def hashed_steps(archive: Archive, run: RunRecord) -> list[HashedStep]:
+    """Read the told steps of a run with the keys under which their programs could be recognised."""
+    return views.hashed_steps(archive, run.id, at_least(run.settings["min_level"]))
+
+
+def near_limits(steps: Iterable[HashedStep]) -> int:
+    """Count the steps that ran here and used more than half of a limit, or all of it."""
+    # What was served from the archive did not run, and has no share.
+    return sum(step.facts.get("limit_share", 0.0) > NEAR_LIMIT for step in steps)
+
+
+def hashing_document(archive: Archive, run: RunRecord, steps: Sequence[HashedStep]) -> Document:
     """Give what a run's hashes were good for, counted over its told steps; `confirm` apart.
 
     hits: steps by how they were recognised, each under the first that holds. syntax: the run had
@@ -39,8 +54,6 @@ def hashing_document(archive: Archive, run: RunRecord) -> Document:
     rounding: of these, how many differ from an elite by rounding only. determinism: programs that
     were probed twice, by what came of it. These three are None where nobody looked.
     """
-    levels = at_least(run.settings["min_level"])
-    steps = views.hashed_steps(archive, run.id, levels)
     shares = SearchSettings.of(run.settings).share_grades
     hits = find_hits(steps, shares_grades=shares)
     kinds = Counter(hit.kind for hit in hits)

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from archive.records import Step
+from archive.records import Kind, Step
 from evolve.drawing import ID_LETTERS, clock, dollars, number
 from evolve.grid import Elite
 from evolve.run import Run
@@ -27,6 +27,8 @@ HEARTBEAT_S = 10.0
 ADDRESS = re.compile(r"@https?://.*", re.IGNORECASE)
 # Seconds between two lines of a log on artefacts.
 REPORT_S = 2.0
+# What has not changed is said again after so long.
+REPEAT_S = 60.0
 
 
 class Display(Protocol):
@@ -38,8 +40,8 @@ class Display(Protocol):
     def report(self, done: int, total: int, what: str) -> None:
         """Hear of long work that candidates wait for."""
 
-    def stopping(self) -> None:
-        """Hear that a person asked the run to stop."""
+    def stopping(self, running: int) -> None:
+        """Hear that a person asked the run to stop. running: slots that are at work."""
 
     def __enter__(self) -> Display: ...
 
@@ -54,19 +56,20 @@ class Display(Protocol):
 def display(
     run: Run, workers: int, console: Console, calls: CallsUnderWay | None = None
 ) -> Display:
-    """Give the display that suits where it is drawn. calls: of the run's models."""
+    """Give the display that suits where it is drawn.
+
+    workers: slots, 0 where nobody knows yet how many there will be. calls: of the run's models.
+    """
     if console.is_terminal:
-        return LiveDisplay(run, workers, console, calls)
+        return LiveDisplay(run, console, calls)
     return LogLines(run, workers, console, calls=calls)
 
 
 class LiveDisplay:
     """Redraws a few lines at the foot of a terminal."""
 
-    def __init__(
-        self, run: Run, workers: int, console: Console, calls: CallsUnderWay | None = None
-    ) -> None:
-        self._run, self._workers = run, workers
+    def __init__(self, run: Run, console: Console, calls: CallsUnderWay | None = None) -> None:
+        self._run = run
         self._tally = Tally(run, calls=calls)
         self._report: tuple[int, int, str] | None = None
         self._note = ""
@@ -84,8 +87,8 @@ class LiveDisplay:
     def report(self, done: int, total: int, what: str) -> None:
         self._report = None if done >= total else (done, total, what)
 
-    def stopping(self) -> None:
-        self._note = stopping_note(self._run, self._workers)
+    def stopping(self, running: int) -> None:
+        self._note = stopping_note(running, self._tally)
 
     def draw(self) -> RenderableType:
         """Draw the moment."""
@@ -125,6 +128,7 @@ class LogLines:
         self._tally = Tally(run, now, calls)
         self._best = self._tally.best
         self._last_line = self._last_report = now()
+        self._last_reported = ""
 
     def watch(self, step: Step) -> None:
         self._tally.add(step)
@@ -137,15 +141,18 @@ class LogLines:
             self._say(heartbeat(self._tally))
 
     def report(self, done: int, total: int, what: str) -> None:
-        if done >= total or self._now() - self._last_report >= REPORT_S:
-            self._last_report = self._now()
-            self._say(f"{what}: {done}/{total}")
+        line, waited = f"{what}: {done}/{total}", self._now() - self._last_report
+        if line == self._last_reported and waited < REPEAT_S:
+            return
+        if done >= total or waited >= REPORT_S:
+            self._last_report, self._last_reported = self._now(), line
+            self._say(line)
 
-    def stopping(self) -> None:
-        self._say(stopping_note(self._run, self._workers))
+    def stopping(self, running: int) -> None:
+        self._say(stopping_note(running, self._tally))
 
     def __enter__(self) -> LogLines:
-        workers = "1 worker" if self._workers == 1 else f"{self._workers} workers"
+        workers = "1 worker" if self._workers == 1 else f"{self._workers or 'all'} workers"
         self._say(f"{_heading(self._run).plain}, {workers}")
         return self
 
@@ -170,18 +177,22 @@ def heartbeat(tally: Tally) -> str:
     told.append(f"coverage {tally.stats.coverage:.0%}")
     if tally.confirms is not None:
         told.append(_confirms(tally.confirms))
-    told.append(f"{tally.saved} gradings saved")
+    told.append(f"{tally.recognised} recognised")
     told += [f"{count} {status}" for status, count in tally.failures.items()]
     if tally.asks_models:
         told.append(_spent(tally))
+    if tally.run.waits_for:
+        told.append(f"waits for {tally.run.waits_for}")
     told.append(_pace(tally))
     return ", ".join(told)
 
 
-def stopping_note(run: Run, workers: int) -> str:
-    """Say what the first Ctrl-C does."""
-    running = run.num_working if run.means.models else min(run.num_working, workers)
-    return f"stopping: finishing {running} running ... (Ctrl-C again to stop now)"
+def stopping_note(running: int, tally: Tally) -> str:
+    """Say what the first Ctrl-C does. running: slots that are at work."""
+    what = f"{running} running"
+    if tally.asks_models:
+        what += f" and {_calls(tally)}"
+    return f"stopping: finishing {what} ... (Ctrl-C again to stop now)"
 
 
 def _heading(run: Run) -> Text:
@@ -214,9 +225,11 @@ def _figures(tally: Tally) -> Table:
     table.add_row("coverage", f"{stats.coverage:.1%}, {stats.num_elites} elites")
     if tally.confirms is not None:
         table.add_row("confirmed", f"{_confirms(tally.confirms)} on fresh instances")
-    table.add_row("saved", f"{tally.saved} gradings: their outcome was known")
+    table.add_row("recognised", f"{tally.recognised}: their outcome was known")
     if tally.asks_models:
         table.add_row("spent", _spent(tally))
+    if tally.run.waits_for:
+        table.add_row("waits for", tally.run.waits_for)
     failures = ", ".join(f"{count} {status}" for status, count in tally.failures.items())
     table.add_row("failed", Text(failures or "none", style="red" if failures else ""))
     return table
@@ -253,9 +266,13 @@ def _spent(tally: Tally) -> str:
         parts.append(dollars(record.usd) + (f" of ${limits.usd:g}" if limits.usd else ""))
     bound = f" of {limits.tokens:,}" if limits.tokens else ""
     parts.append(f"{record.tokens:,}{bound} tokens")
-    number = tally.calls.number
-    parts.append(f"{number} {'call' if number == 1 else 'calls'} in flight")
+    parts.append(f"{_calls(tally)} in flight")
     return ", ".join(parts)
+
+
+def _calls(tally: Tally) -> str:
+    number = tally.calls.number
+    return f"{number} {'call' if number == 1 else 'calls'}"
 
 
 def _pace(tally: Tally) -> str:
@@ -293,6 +310,8 @@ def _origin(run: Run, n: int) -> str:
         return f"initial program {run.initial[n][0]}"
     told = run.state.step(n)
     assert told is not None
+    if told.step.kind is Kind.MIGRATE:
+        return f"step {n}, migrated: {told.step.idea}"
     parents = " and ".join(str(parent) for parent in told.step.parents)
     return f"step {n}, {_author(run, told.step)} of {parents}"
 

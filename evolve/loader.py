@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from evolve.config import ModelSettings, SearchSettings, parse_settings
+from evolve.config import ModelSettings, RaySettings, SearchSettings, parse_settings
 from evolve.errors import TaskError, UsageError
-from evolve.folder import SPEC_FILE, TaskFolder, names_file, shipped_tasks, split_path
+from evolve.folder import CODE_FILE, SPEC_FILE, TaskFolder, names_file, shipped_tasks, split_path
 from evolve.spec import TaskSpec, read_spec
 
 TRIVIAL = "trivial"
@@ -22,7 +22,8 @@ class Task:
     """A task as everything but the grader sees it.
 
     settings: the task's own options with this run's values. digest: of what decides a grade.
-    search, model: how to search, and how models are called, as told with `--set`.
+    search, model, ray: how to search, how models are called, and where `--executor ray` finds
+    places, as told with `--set`.
     """
 
     folder: Path
@@ -32,6 +33,7 @@ class Task:
     digest: str
     search: SearchSettings = field(default_factory=SearchSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
+    ray: RaySettings = field(default_factory=RaySettings)
 
     @property
     def name(self) -> str:
@@ -96,7 +98,12 @@ def load_task(name: str | Path, pairs: Iterable[str] = ()) -> Task:
         digest=files.digest(settings),
         search=told.search,
         model=told.model,
+        ray=told.ray,
     )
+
+
+def _shipped(name: str) -> list[Path]:
+    return [path for known, path in shipped_tasks().items() if known == name]
 
 
 def find_task(name: str | Path) -> Path:
@@ -113,8 +120,35 @@ def find_task(name: str | Path) -> Path:
             return shipped[parts[-1]]
         close = difflib.get_close_matches(parts[-1], shipped, 1)
         hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(shipped)}"
-        raise TaskError(f"{name}: no such task; {hint}")
+        if not path.exists():
+            raise TaskError(f"{name}: no such task; {hint}")
+    if path.is_dir():  # an empty one hides no shipped task
+        raise TaskError(
+            f"{path}: is empty: a task has {SPEC_FILE}, {CODE_FILE}, brief.md and programs/*.py "
+            "(`evolve new NAME` makes one that works)"
+        )
+    if path.exists():
+        raise TaskError(f"{path}: is a file: name the folder that holds {SPEC_FILE}")
     raise TaskError(f"{name}: no such folder")
+
+
+def load_moved(folder: str, pairs: Iterable[str], digest: str) -> Task:
+    """Load the task that was in a folder; if that is gone, the same one of its name, here or shipped.
+
+    Raises: as `load_task`; TaskError if it is nowhere, which says where it was.
+    """
+    pairs, there = list(pairs), Path(folder)
+    if there.exists():
+        return load_task(there, pairs)
+    near = Path(there.name), Path("tasks", there.name), *_shipped(there.name)
+    for place in near:
+        if (place / SPEC_FILE).is_file():
+            task = load_task(place, pairs)
+            if task.digest == digest:
+                return task
+    raise TaskError(
+        f"{folder}: no such folder, and no task {there.name} here or shipped is the one that was there"
+    )
 
 
 def _located(key: str, value: Any) -> Any:

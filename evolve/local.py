@@ -5,20 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
 from evolve.errors import TaskError, WorldError
-from evolve.executor import Drafted, Probed, Progress, Ran, SlotLost
-from evolve.lending import Pool
+from evolve.executor import DeviceLost, Progress, SlotLost
+from evolve.gpus import environments
+from evolve.grader_slot import GraderSlot
 from evolve.loader import Task
+from evolve.slot_pool import SlotPool
 from sandbox import SandboxError, start, wire
 from sandbox.levels import MIN_LEVEL, at_least, choose
 
 # What a grader inherits: where programs and caches lie, nothing that could be a key.
-KEPT_VARIABLES = ("LANG", "XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES", *start.FOR_ENGINES)
+KEPT_VARIABLES = (
+    "LANG",
+    "XDG_CACHE_HOME",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    *start.FOR_ENGINES,
+)
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
@@ -31,6 +39,8 @@ CLOSE_SECONDS = 5.0
 
 class LocalExecutor:
     """Runs candidates in `num_slots` slots of this machine; use it as an async context manager.
+
+    Where the task was told to compute on GPUs, slots get one each, in turn.
 
     report: told of long work before the first candidate can run.
     Raises on entry: TaskError if the task's own code fails; WorldError if the wall cannot stand.
@@ -47,21 +57,16 @@ class LocalExecutor:
         test_is_open: bool = False,
         report: Progress | None = None,
     ) -> None:
-        self._opening: dict[str, Any] = {
-            "folder": str(task.folder),
-            "settings": dict(task.settings),
-            "digest": task.digest,
-            "world": world,
-            "level": level,
-            "min_level": min_level,
-            "tried": False,
-            "test_is_open": test_is_open,
-        }
+        self._opening = opening_of(
+            task, world, level=level, min_level=min_level, test_is_open=test_is_open
+        )
         self.num_slots, self._device = num_slots, task.spec.device
         self.levels: Collection[str] = at_least(min_level)
-        self._slots = [LocalSlot(self._opening, report) for _ in range(num_slots)]
-        self._free = Pool(self._slots)
-        self._alone = asyncio.Lock()
+        self._slots = [
+            LocalSlot(self._opening, report, variables)
+            for variables in environments(task, num_slots)
+        ]
+        self._pool = SlotPool[LocalSlot]()
 
     @property
     def level(self) -> str:
@@ -75,6 +80,8 @@ class LocalExecutor:
         except BaseException as error:
             await self.__aexit__(type(error))
             raise
+        for slot in self._slots:
+            self._pool.add(slot)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
@@ -92,36 +99,47 @@ class LocalExecutor:
             raise WorldError(str(error)) from error
         self._opening |= {"level": level, "tried": True}
 
-    @asynccontextmanager
-    async def slot(self, priority: int) -> AsyncIterator[LocalSlot]:
-        slot = await self._free.take(priority)
-        try:
-            yield slot
-        finally:
-            self._free.give(slot)
+    def slot(self, priority: int) -> AbstractAsyncContextManager[LocalSlot]:
+        return self._pool.slot(priority)
 
-    @asynccontextmanager
-    async def alone(self) -> AsyncIterator[LocalSlot]:
-        async with self._alone:  # two that each held half of the slots would wait for ever
-            taken: list[LocalSlot] = []
-            try:
-                for _ in self._slots:
-                    taken.append(await self._free.take(priority=-1))
-                yield taken[0]
-            finally:
-                for slot in taken:
-                    self._free.give(slot)
+    def alone(self) -> AbstractAsyncContextManager[LocalSlot]:
+        return self._pool.alone()
 
 
-class LocalSlot:
-    """A grader process behind two pipes; replaced when it is lost."""
+def opening_of(
+    task: Task, world: str, *, level: str, min_level: str, test_is_open: bool = False
+) -> dict[str, Any]:
+    """Give what a grader is opened with."""
+    return {
+        "folder": str(task.folder),
+        "settings": dict(task.settings),
+        "digest": task.digest,
+        "world": world,
+        "level": level,
+        "min_level": min_level,
+        "tried": False,
+        "test_is_open": test_is_open,
+    }
 
-    def __init__(self, opening: Mapping[str, Any], report: Progress | None) -> None:
-        self._opening, self._report = opening, report
+
+class LocalSlot(GraderSlot):
+    """A grader process behind two pipes; replaced when it is lost.
+
+    variables: of the environment, for its grader alone.
+    """
+
+    def __init__(
+        self,
+        opening: Mapping[str, Any],
+        report: Progress | None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        self._opening, self._report, self._variables = opening, report, variables or {}
         self._process: asyncio.subprocess.Process | None = None
         # Whether a question was given up, whose answer would be taken for that of the next one.
         self._out_of_step = False
-        self.level = ""
+        # A lost grader is replaced where it was asked, so a slot here is never lost for good.
+        self.is_lost = False
 
     @property
     def pid(self) -> int | None:
@@ -136,12 +154,12 @@ class LocalSlot:
             "evolve.grader",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env=_environment(),
+            env={**_environment(), **self._variables},
             # Ctrl-C in the terminal is for us: we let the graders finish.
             start_new_session=True,
             limit=2**20,
         )
-        self.level = (await self._call("open", self._opening))["level"]
+        self.level = (await self.ask_once("open", self._opening))["level"]
 
     async def close(self, patience: float = CLOSE_SECONDS) -> None:
         """End the grader: end of file on its pipe, and after `patience` seconds by force."""
@@ -156,62 +174,13 @@ class LocalSlot:
             process.kill()
             await process.wait()
 
-    async def draft(self, source: str, observe: str) -> Drafted:
-        return Drafted(**await self._retried("draft", {"source": source, "observe": observe}))
-
-    async def probe(self, source: str) -> Probed:
-        return Probed(**await self._retried("probe", {"source": source}))
-
-    async def run(self, source: str, stage: str, block: int) -> Ran:
-        arguments = {"source": source, "stage": stage, "block": block}
-        return Ran(**await self._retried("run", arguments))
-
-    async def grade(self, token: str) -> dict[str, Any]:
-        quality, _ = await self.timed_grade(token)
-        return quality
-
-    async def timed_grade(self, token: str) -> tuple[dict[str, Any], float]:
-        # Not retried here: a fresh grader does not hold the outputs. Whoever ran them runs again.
-        graded = await self._call("grade", {"token": token})
-        return dict(graded["quality"]), graded["seconds"]
-
-    async def describe(self, stage: str, block: int) -> list[dict[str, Any]]:
-        """Give names, subgroups and dimensions of a block's instances."""
-        return list(await self._retried("describe", {"stage": stage, "block": block}))
-
-    async def control(self, source: str, stage: str, block: int) -> dict[str, Any]:
-        """Grade a control, which the task's author wrote and which may read private values."""
-        arguments = {"source": source, "stage": stage, "block": block}
-        return dict(await self._retried("control", arguments))
-
-    async def published(self, source: str, protocol: str) -> dict[str, Any]:
-        """Recompute the number that a paper prints for a program under one protocol."""
-        return dict(await self._retried("published", {"source": source, "protocol": protocol}))
-
-    async def compare(self, source: str, stage: str, block: int) -> dict[str, Any]:
-        """Tell whether grading together and one by one agree on a program's outputs."""
-        arguments = {"source": source, "stage": stage, "block": block}
-        return dict(await self._retried("compare", arguments))
-
-    async def audit(self, source: str, stage: str, block: int) -> dict[str, Any]:
-        """Look for private values in public inputs, and for grades that read beyond the form."""
-        arguments = {"source": source, "stage": stage, "block": block}
-        return dict(await self._retried("audit", arguments))
-
-    async def samples(self, source: str) -> list[dict[str, Any]]:
-        """Give the probes with what a program answers to them."""
-        return list(await self._retried("samples", {"source": source}))
-
-    async def observe(self, source: str, observe: str) -> list[Drafted]:
-        """Run a draft on all probes, to the first time-out, and read its variable `observe`."""
-        rows = await self._retried("observe", {"source": source, "observe": observe})
-        return [Drafted(**row) for row in rows]
-
-    async def _retried(self, op: str, arguments: Mapping[str, Any]) -> Any:
-        """Call, with a fresh grader if this one is lost; what it computes is pure."""
+    async def ask(self, op: str, arguments: Mapping[str, Any]) -> Any:
         for retry in range(MAX_RETRIES + 1):
             try:
-                return await self._call(op, arguments)
+                return await self.ask_once(op, arguments)
+            except DeviceLost:
+                await self._replace()
+                raise  # whose fault it is shows when it is done again, alone
             except SlotLost:
                 if retry == MAX_RETRIES:
                     raise
@@ -225,7 +194,7 @@ class LocalSlot:
         self._out_of_step = False
         await self.open()
 
-    async def _call(self, op: str, arguments: Mapping[str, Any]) -> Any:
+    async def ask_once(self, op: str, arguments: Mapping[str, Any]) -> Any:
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
             raise SlotLost("a grader was asked before it was started")
@@ -235,7 +204,7 @@ class LocalSlot:
             process.stdin.writelines(wire.encode({"op": op, "arguments": dict(arguments)}))
             await process.stdin.drain()
             while True:
-                message = await _receive(process.stdout)
+                message = await receive(process.stdout)
                 if message["event"] != "progress":
                     break
                 if self._report is not None:
@@ -246,6 +215,8 @@ class LocalSlot:
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             code = await process.wait()
             raise SlotLost(f"a grader ended with exit code {code} while it did `{op}`") from error
+        if message["event"] == "device":
+            raise DeviceLost(message["message"])
         if message["event"] == "task":
             raise TaskError(message["message"])
         if message["event"] == "world":
@@ -253,7 +224,7 @@ class LocalSlot:
         return message["value"]
 
 
-async def _receive(pipe: asyncio.StreamReader) -> Any:
+async def receive(pipe: asyncio.StreamReader) -> Any:
     """Read one tree from a grader, which is ours: its frames are trusted to be frames."""
     prefix = await pipe.readexactly(wire.PREFIX_BYTES)
     size = wire.frame_bytes(memoryview(prefix))

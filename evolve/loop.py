@@ -7,10 +7,10 @@ behind the wall, graded, and told. The run object holds the laws; the worker doe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 from archive.records import Step
+from evolve.crew import Crew
 from evolve.run import Run
 from evolve.slots import Stopped
 from evolve.work import Worker
@@ -28,47 +28,39 @@ async def search(run: Run, worker: Worker, stop: asyncio.Event, watch: Watch) ->
     Raises: WorldError, TaskError; all told steps are kept, and the run can be resumed.
     """
     await worker.prepare()
-    working: set[asyncio.Task[None]] = set()
+    crew = Crew()
     stopped = asyncio.create_task(stop.wait())
+    stopped.add_done_callback(crew.wake)
     try:
         while not (run.over or stop.is_set() or run.out_of_time):
             while not worker.bound and (assignment := run.ask()) is not None:
-                working.add(asyncio.create_task(worker.work(assignment)))
-            if not working:
+                crew.start(worker.work(assignment))
+            if not crew.working:
                 if worker.bound:
                     break
                 run.raise_barren()
-            await asyncio.wait(
-                {*working, stopped}, timeout=run.seconds_left, return_when=asyncio.FIRST_COMPLETED
-            )
-            working = _take_finished(run, working, watch)
+            await crew.wait(run.seconds_left)
+            _take_finished(run, crew, watch)
         if not run.over or worker.calls_in_flight:
             worker.stop()
-            await _finish_running(run, working, watch)
+            await _finish_running(run, crew, watch)
     finally:
-        await _cancel({*working, stopped})
+        stopped.cancel()
+        await crew.dismiss()
     return run.over or ("interrupted" if stop.is_set() else worker.bound or "hours")
 
 
-def _take_finished(
-    run: Run, working: set[asyncio.Task[None]], watch: Watch
-) -> set[asyncio.Task[None]]:
-    """Tell what can be told; give the tasks still at work. A broken world is raised here."""
-    for task in working:
-        if task.done() and not isinstance(task.exception(), Stopped):
-            task.result()
+def _take_finished(run: Run, crew: Crew, watch: Watch) -> None:
+    """Tell what can be told. A broken world is raised here."""
+    for error in crew.failures():
+        if not isinstance(error, Stopped):
+            raise error
     for step in run.tell_ready():
         watch(step)
-    return {task for task in working if not task.done()}
 
 
-async def _finish_running(run: Run, working: set[asyncio.Task[None]], watch: Watch) -> None:
+async def _finish_running(run: Run, crew: Crew, watch: Watch) -> None:
     """Let what runs come to its end, for a while: a call that is cut off is paid for nothing."""
-    if working:
-        await asyncio.wait(working, timeout=GRACE_SECONDS)
-    _take_finished(run, working, watch)
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    ended = [task for task in tasks if task.cancel()]
-    await asyncio.gather(*ended, return_exceptions=True)
+    if crew.working:
+        await asyncio.wait(crew.working, timeout=GRACE_SECONDS)
+    _take_finished(run, crew, watch)

@@ -39,6 +39,7 @@ class Neighbours:
     def __init__(self, archive: Archive, run: RunRecord, canonical: str) -> None:
         self._archive, self._run, self._form = archive, run, canonical
         self._sketches: dict[str, np.ndarray | None] = {}
+        self._rows: dict[int, np.ndarray | None] = {}  # the same, by step
 
     def seen(self, probed: Probed, snapshot: State) -> dict[str, Any]:
         """Tell what a program is near to, as facts of its step.
@@ -59,7 +60,8 @@ class Neighbours:
             return facts
         found = nearest(own, np.stack(rows), self._form)
         assert found is not None
-        neighbour = steps[found.row]
+        neighbour = snapshot.step(steps[found.row])
+        assert neighbour is not None
         facts |= {"nearest": neighbour.step.n, "distance": round(found.distance, 4)}
         if found.distance < NEAR:
             facts["near"] = True
@@ -76,23 +78,29 @@ class Neighbours:
         if own is None or not steps:
             return []
         apart = distances(own, np.stack(rows), self._form)
-        found = [
-            Neighbour(steps[row], float(apart[row])) for row in np.argsort(apart, kind="stable")
-        ]
-        return [each for each in found if each.distance < NEAR]
+        found = (int(row) for row in np.argsort(apart, kind="stable") if apart[row] < NEAR)
+        near = ((snapshot.step(steps[row]), float(apart[row])) for row in found)
+        return [Neighbour(told, distance) for told, distance in near if told is not None]
 
-    def _elites(self, snapshot: State) -> tuple[list[Told], list[np.ndarray]]:
-        """Give the elites whose probes are known, with their sketches."""
+    def _elites(self, snapshot: State) -> tuple[list[int], list[np.ndarray]]:
+        """Give the steps of the elites whose probes are known, with their sketches."""
         steps, rows = [], []
         for elite in snapshot.ranked[:MAX_COMPARED]:
-            told = snapshot.step(elite.step)
-            if told is None or told.step.behaviour is None:
-                continue
-            row = self._sketch_of(told.step.behaviour, None)
+            if elite.step not in self._rows:  # what was told of a step never changes
+                if len(self._rows) >= MAX_SKETCHES:
+                    del self._rows[next(iter(self._rows))]
+                self._rows[elite.step] = self._row_of(snapshot, elite.step)
+            row = self._rows[elite.step]
             if row is not None:
-                steps.append(told)
+                steps.append(elite.step)
                 rows.append(row)
         return steps, rows
+
+    def _row_of(self, snapshot: State, n: int) -> np.ndarray | None:
+        told = snapshot.step(n)
+        if told is None or told.step.behaviour is None:
+            return None
+        return self._sketch_of(told.step.behaviour, None)
 
     def _sketch_of(self, behaviour: str, record: bytes | None) -> np.ndarray | None:
         """Give the sketch of a behaviour, None where its record tells too little."""

@@ -19,14 +19,14 @@ from evolve.config import RunLimits, SearchSettings
 from evolve.embedding import embedder_named
 from evolve.errors import UsageError
 from evolve.likeness import is_service
-from evolve.loader import Task, load_task
+from evolve.loader import Task, load_moved, load_task
 from evolve.models.keys import read_keys
 from evolve.operators import ASKING, OFFLINE, offered
 from evolve.operators.base import Operator
 from evolve.recording import REPLAY_OF
 from evolve.replay import Replay, read_recording
 from evolve.run import Run
-from evolve.world import world
+from evolve.world import world_of
 from sandbox.levels import MIN_LEVEL
 
 
@@ -60,10 +60,14 @@ def open_run(
         )
     search = task.search.where_models_write(task.model.concurrency) if asking else task.search
     _check_review(search, models)
+    if search.islands and name not in search.islands:
+        raise UsageError(
+            f"--set search.islands={','.join(search.islands)}: --name must say which of them this is"
+        )
     check_bounds(limits, models if asking else (), task.model, services_of(search))
     record = archive.create_run(
         task=TaskRecord(task.digest, task.name, task.spec.model_dump(mode="json")),
-        world=world(),
+        world=world_of(task),
         settings={
             "task": dict(task.settings),
             "search": search.model_dump(),
@@ -187,18 +191,18 @@ def _unchanged_task(record: RunRecord) -> Task:
             "scores could not be compared. Undo the change, or start a new run with `--from "
             f"{record.name}`"
         )
-    if world() != record.world:
+    if world_of(task) != record.world:
         raise UsageError(
-            f"{record.name} was begun under {record.world} and this is {world()}: last digits may "
+            f"{record.name} was begun under {record.world} and this is {world_of(task)}: last digits may "
             f"differ. Resume there, or start a new run with `--from {record.name}`"
         )
     return task
 
 
 def task_of(record: RunRecord) -> Task:
-    """Load the task of a run with the settings that it was begun with."""
+    """Load the task of a run with the settings that it was begun with, though it was moved since."""
     pairs = [f"{key}={value}" for key, value in record.settings["task"].items()]
-    task = load_task(record.settings["folder"], pairs)
+    task = load_moved(record.settings["folder"], pairs, record.task)
     return replace(
         task,
         search=SearchSettings.of(record.settings),

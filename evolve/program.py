@@ -35,7 +35,7 @@ GENERIC_TYPES = frozenset(("list", "dict", "tuple", "set", "frozenset", "type"))
 NUMPY_TYPES = frozenset(("ndarray", "random.Generator", "random.RandomState"))
 TYPING_MODULES = frozenset(("typing", "collections.abc"))
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-REMEMBERED = 1024  # programs; a few hundred bytes each
+REMEMBERED = 8192  # programs, some hundred bytes each: more than there are steps under way
 DIGEST_BYTES = 16  # two of 2**64 programs would be expected to collide
 
 

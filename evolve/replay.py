@@ -14,24 +14,26 @@ from typing import Any, NoReturn
 
 from archive import queries
 from archive.journal import Journal
-from archive.records import Answer, Evaluation, RunRecord, Step
+from archive.records import Answer, Evaluation, RunRecord, Status, Step
 from archive.rows import rounded
 from archive.store import Archive
 from evolve.confirmation import Confirmer
 from evolve.desk import JournaledDesk
 from evolve.errors import EvolveError, Unwritten
-from evolve.evaluator import Evaluator, Walk
-from evolve.executor import Probed, Ran
-from evolve.grades import SERVED
+from evolve.evaluator import Evaluator
+from evolve.executor import UNSOUND, Probed, Ran
 from evolve.history import is_rejected
 from evolve.hurdle import HURDLE
 from evolve.loader import Task
 from evolve.memo import Memo, Subject
+from evolve.migration import Migrator
 from evolve.neighbours import Neighbour
 from evolve.operators.base import Operator
 from evolve.recording import Difference, Recording, difference
 from evolve.run import Assignment, Run
+from evolve.slots import Slots
 from evolve.state import State
+from evolve.walk import Walk, is_verdict
 from evolve.work import Worker
 
 
@@ -98,6 +100,9 @@ class ReplayWorker(Worker):
     def _confirmer(self, *parts: Any) -> Confirmer:
         return ReplayConfirmer(self.run, *parts)
 
+    def _migrator_of(self, run: Run) -> Migrator:
+        return ReplayMigrator(self.run, self.slots)
+
     def _desk(self, assignment: Assignment) -> JournaledDesk:
         return ReplayDesk(self.run, assignment, self.run.recording)
 
@@ -156,9 +161,12 @@ class ReplayEvaluator(Evaluator):
 
     async def evaluate(self, step: Step, snapshot: State) -> tuple[Step, Evaluation | None]:
         recorded = self._recording.steps[step.n]
+        if _broke_a_device(recorded) and recorded.program == step.program and step.ran is None:
+            kept = step if recorded.ran is None else self._as_recorded(step, recorded)
+            return replace(kept, status=recorded.status, reason=recorded.reason), None
         if recorded.ran is None or recorded.program != step.program or step.ran is not None:
             return await super().evaluate(step, snapshot)
-        if recorded.ran["status"] not in SERVED and not is_rejected(recorded):
+        if is_verdict(recorded.ran) and not is_rejected(recorded):
             # Another machine, or a busier one, may judge otherwise: that would prove nothing.
             return self._as_recorded(step, recorded), None
         if recorded.ran.get("determinism") == "none" and recorded.evaluation is not None:
@@ -176,8 +184,9 @@ class ReplayEvaluator(Evaluator):
     def _as_recorded(self, step: Step, recorded: Step) -> Step:
         assert recorded.ran is not None
         behaviour = None if recorded.behaviour is None else (recorded.behaviour, None)
-        self.run.journal.ran(step.n, recorded.ran, outputs_digest=None, behaviour=behaviour)
-        return replace(step, ran=recorded.ran, behaviour=recorded.behaviour)
+        digest = recorded.outputs_digest if _broke_a_device(recorded) else None
+        self.run.journal.ran(step.n, recorded.ran, outputs_digest=digest, behaviour=behaviour)
+        return replace(step, ran=recorded.ran, outputs_digest=digest, behaviour=recorded.behaviour)
 
     def _behaviour_of(self, step: Step, task: str, world: str) -> str | None:
         return self._recording.steps[step.n].behaviour
@@ -220,6 +229,23 @@ class ReplayConfirmer(Confirmer):
         return replace(step, ran=recorded)
 
 
+class ReplayMigrator(Migrator):
+    """Takes over what was taken over then: the other island may have no rows in this archive."""
+
+    def __init__(self, replay: Replay, slots: Slots) -> None:
+        super().__init__(replay, slots)
+        self._replay = replay
+
+    async def migrate(self, assignment: Assignment) -> Step:
+        step = assignment.step
+        if step.source is not None or step.status is not None:
+            return step
+        recorded = self._replay.recording.steps[step.n]
+        if recorded.source is None:
+            return self.keep_nothing(step, recorded.reason or "")
+        return self.keep(step, recorded.source, recorded.idea)
+
+
 class ReplayDesk(JournaledDesk):
     """Hands an operator what it was handed in the recorded run; no call is made."""
 
@@ -249,6 +275,13 @@ class NothingRuns:
 
     async def behaviour(self, source: str) -> str | None:
         raise AssertionError("a replay makes no draft")
+
+
+def _broke_a_device(recorded: Step) -> bool:
+    """Tell whether a program ended by a GPU that gave up: not by a limit, which its run tells."""
+    if recorded.status is not Status.OVER_LIMIT:
+        return False
+    return recorded.ran is None or recorded.ran["status"] not in UNSOUND
 
 
 def read_recording(archive: Archive, run: RunRecord, steps: int) -> Recording:

@@ -6,10 +6,12 @@ again after any kill is the same fold, and goes on as if nothing had happened.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,17 +24,20 @@ from evolve.belief import comparison
 from evolve.briefing import Briefing, briefing_of
 from evolve.config import ModelSettings, RunLimits, SearchSettings
 from evolve.confirming import challenge
+from evolve.entries import Told
 from evolve.errors import UsageError
 from evolve.folding import fold
 from evolve.grid import Grid
+from evolve.history import History
 from evolve.loader import Task
 from evolve.operators.base import Operator, ParentProgram
 from evolve.program import count_nodes, program_id
 from evolve.randomness import step_rng
-from evolve.selection import Company, Means, ask
+from evolve.selection import Means, ask
 from evolve.state import Rules, State
 from evolve.statistics import grouping
 from evolve.telling import tell
+from evolve.under_way import UnderWay
 
 STAGE = "train"
 BLOCK = 0
@@ -79,6 +84,8 @@ class Run:
 
     # What a bound on calls refused, told when the run ends.
     refused: str | None = None
+    # What another island has to do before a migrate step can go on.
+    waits_for: str | None = None
     # Of a replay: steps that its recording asked and did not tell. They were company then.
     absent: Sequence[Step] = ()
 
@@ -106,9 +113,16 @@ class Run:
         self.initial: list[tuple[str, str]] = [(n, s) for n, s in record.settings["initial"]]
         self._clock, self._opened, self._seconds_before = clock, clock(), record.seconds
         self._open: dict[int, Step] = {}
+        self._under_way = UnderWay()
+        # Numbers of open steps: those that wait to be handed out, and all, of which the lowest is
+        # wanted. What is told meanwhile is passed over when it comes up.
+        self._waiting: list[int] = []
+        self._lowest: list[int] = []
         self._handed_out: set[int] = set()
         self._finished: dict[int, Evaluation | None] = {}
         self._snapshots: dict[int, State] = {}
+        # How many open steps were asked from each of these.
+        self._askers: Counter[int] = Counter()
         self.briefing = self._briefing()
         self.state = self._fold()
 
@@ -143,6 +157,12 @@ class Run:
         return None if self.limits.hours is None else self.limits.hours * 3600 - self.seconds
 
     @property
+    def neighbour(self) -> str:
+        """The island that migrate steps take from: the one before this one in the ring."""
+        ring = self.settings.islands
+        return ring[ring.index(self.record.name) - 1]
+
+    @property
     def is_described(self) -> bool:
         """Whether it is known how the instances of the block belong together."""
         return self._instances() is not None
@@ -167,17 +187,13 @@ class Run:
         kept = [{key: each[key] for key in ("name", "groups", "unit")} for each in instances]
         self.journal.describe(stage, block, kept)
 
-    @property
-    def num_working(self) -> int:
-        """Count the steps that were handed out and are not finished."""
-        return len(self._handed_out - self._finished.keys())
-
     def ask(self) -> Assignment | None:
         """Hand out the lowest step that waits; None when none does (tell first, or `over`)."""
-        waiting = [n for n in self._open if n not in self._handed_out]
-        if not waiting or self.over or self._enough:
+        while self._waiting and self._waiting[0] not in self._open:
+            heappop(self._waiting)
+        if not self._waiting or self.over or self._enough:
             return None
-        step = self._open[min(waiting)]
+        step = self._open[heappop(self._waiting)]
         self._handed_out.add(step.n)
         return Assignment(step, self._snapshots[step.asked_after], self.record.rng_seed)
 
@@ -259,12 +275,14 @@ class Run:
 
     def give_back(self, n: int) -> None:
         """Let a step that was handed out and not finished be handed out again."""
-        self._handed_out.discard(n)
+        if n in self._handed_out:
+            self._handed_out.remove(n)
+            heappush(self._waiting, n)
 
-    def close(self, stop_reason: str) -> None:
-        """Write down why the run stopped, and let it go."""
+    def close(self, stop_reason: str, why: str | None = None) -> None:
+        """Write down why the run stopped, and let it go. why: what was told if it failed."""
         try:
-            self.journal.finish(stop_reason, self.seconds)
+            self.journal.finish(stop_reason, self.seconds, why)
         finally:
             self.journal.close()
 
@@ -280,24 +298,55 @@ class Run:
         """Give the step to tell next: the lowest number, or in arrival order the first finished."""
         if self.settings.order == "arrival":
             return next(iter(self._finished), None)
-        lowest = min(self._open, default=None)
-        return lowest if lowest in self._finished else None
+        while self._lowest and self._lowest[0] not in self._open:
+            heappop(self._lowest)
+        return next((n for n in self._lowest[:1] if n in self._finished), None)
 
     def _tell(self, n: int) -> Step:
         step, evaluation = self._open[n], self._finished[n]
         nodes = count_nodes(step.source) if step.program and step.source else 0
         verdict = tell(self.state, step, evaluation, nodes)
         self._accept(verdict.step, evaluation)
-        others = [other for other in self._open.values() if other.n != n]
-        asks = self._due_steps(verdict.state, others, known={})
-        self.journal.tell(verdict.step, elites=verdict.cells, asks=asks, seconds=self.seconds)
+        try:
+            self._under_way.remove(n)
+            asks = self._due_steps(verdict.state, self._under_way, known={})
+            self.journal.tell(
+                verdict.step,
+                elites=verdict.cells,
+                asks=asks,
+                seconds=self.seconds,
+                taught=verdict.state.calibration.plain() if step.kind is Kind.CONFIRM else None,
+            )
+        except BaseException:  # nothing was told: it may be told again
+            self._under_way = UnderWay(self._open.values())
+            raise
         # The archive first: only now does this process believe it.
-        self.state = verdict.state
+        before, self.state = self.state, verdict.state
         del self._open[n], self._finished[n]
         self._handed_out.discard(n)
-        self._open |= {asked.n: asked for asked in asks}
-        self._remember(verdict.state)
+        self._askers[step.asked_after] -= 1
+        self._snapshots[verdict.state.told] = verdict.state
+        for asked in asks:
+            self._add_open(asked)
+        self._forget(step.asked_after, before.told)
         return verdict.step
+
+    def _add_open(self, step: Step) -> None:
+        """Take in a step whose row says that it is asked and not told."""
+        self._open[step.n] = step
+        self._under_way.add(step)
+        self._askers[step.asked_after] += 1
+        heappush(self._waiting, step.n)
+        if self.settings.order == "step":
+            heappush(self._lowest, step.n)
+
+    def _forget(self, *snapshots: int) -> None:
+        """Let go of older snapshots that no untold step was asked from."""
+        for k in snapshots:
+            if not self._askers[k]:
+                del self._askers[k]
+                if k != self.state.told:
+                    self._snapshots.pop(k, None)
 
     def _accept(self, step: Step, evaluation: Evaluation | None) -> None:
         """Look at a told step before it is written; a replay refuses one that differs."""
@@ -306,56 +355,64 @@ class Run:
 
     def _fold(self) -> State:
         """Fold the told rows, and ask every step that is due without a row."""
-        told = list(queries.told_steps(self.archive, self.record.id))
-        self._open = {s.n: s for s in queries.untold_steps(self.archive, self.record.id)}
-        evaluations = queries.evaluations(self.archive, self.record.id)
-        nodes = queries.program_nodes(self.archive, self.record.id)
-        known = {step.n: step for step in told} | self._open
-        state = State(Grid(self.task.spec.measures, self.settings.depth), self._rules())
-        needed = {step.asked_after for step in self._open.values()}
+        untold = queries.untold_steps(self.archive, self.record.id)
+        needed = {step.asked_after for step in untold}
+        asked = self._asked()
         asks: list[Step] = []
-        asked_at: dict[int, list[Step]] = {}
-        for step in known.values():
-            asked_at.setdefault(step.asked_after, []).append(step)
-        others: dict[int, Step] = {}  # asked, and not told yet, when k were told
-        for k in range(len(told) + 1):
-            due = self._due_steps(state, others.values(), known)
-            if due or k in needed:
-                self._snapshots[k] = state
+        state = State(
+            Grid(self.task.spec.measures, self.settings.depth),
+            self._rules(),
+            History(self._recall),
+        )
+        for told in itertools.chain(queries.told_facts(self.archive, self.record.id), [None]):
+            due = asked.due(state) if asked else []
+            if due or state.told in needed:
+                self._snapshots[state.told] = state
             asks += due
-            others |= {step.n: step for step in (*due, *asked_at.get(k, ()))}
-            if k < len(told):
-                step = told[k]
-                del others[step.n]
-                evaluation = None if step.evaluation is None else evaluations[step.evaluation]
-                state = fold(state, step, evaluation, nodes.get(step.program or "", 0))
+            if told is not None:
+                if asked:
+                    asked.under_way.remove(told[0].n)
+                state = fold(state, *told, whole=False)
         if asks:
             self.journal.ask(asks)
-            self._open |= {step.n: step for step in asks}
-        self._remember(state)
+        for step in (*untold, *asks):
+            self._add_open(step)
+        self._snapshots = {k: s for k, s in self._snapshots.items() if self._askers[k]}
+        self._snapshots[state.told] = state
         return state
 
-    def _remember(self, state: State) -> None:
-        """Keep this state, and of the older ones those that untold steps were asked from."""
-        needed = {step.asked_after for step in self._open.values()}
-        self._snapshots = {k: s for k, s in self._snapshots.items() if k in needed}
-        self._snapshots[state.told] = state
+    def _recall(self, seq: int) -> Told:
+        """Read a told step again, which this process no longer keeps."""
+        return Told(*queries.told_step(self.archive, self.record.id, seq))
+
+    def _asked(self) -> _AskedAgain | None:
+        """Give what to ask while the told rows are folded; None where no step lacks its row.
+
+        Rows lack if a kill came between a tell and its asks, or a limit was raised.
+        """
+        number, highest = queries.num_asked(self.archive, self.record.id)
+        told, first = self.record.told, len(self.initial)
+        due = range(first if told < first else told + self.record.lookahead)
+        last = next((n for n in reversed(due) if self._may_be_asked(n)), -1)
+        if number == highest + 1 and last <= highest:
+            return None
+        return _AskedAgain(self, queries.asked_steps(self.archive, self.record.id))
 
     def _due_steps(
-        self, state: State, others: Iterable[Step], known: Mapping[int, Step]
+        self, state: State, under_way: UnderWay, known: Mapping[int, Step]
     ) -> list[Step]:
         """Ask the steps that are due when `state.told` are told and that have no row yet.
 
-        others: the steps that were asked before and are not told yet. known: those with a row.
+        under_way: the steps that were asked before and are not told yet; those that are due are
+        added. known: those with a row.
         """
-        under_way = list(others)
         steps: list[Step] = []
         for n in self._due(state.told):
             absent = (s for s in self.absent if (s.asked_after, s.n) < (state.told, n))
-            step = known.get(n) or self._ask(state, n, [*under_way, *absent])
+            step = known.get(n) or self._ask(state, n, under_way.beside(absent))
             if step is None:
                 continue
-            under_way.append(step)
+            under_way.add(step)
             if n not in known:
                 steps.append(step)
         return steps
@@ -379,14 +436,14 @@ class Run:
     def _may_be_asked(self, n: int) -> bool:
         return self.limits.steps is None or n < self.limits.steps
 
-    def _ask(self, state: State, n: int, under_way: Sequence[Step]) -> Step | None:
+    def _ask(self, state: State, n: int, under_way: UnderWay) -> Step | None:
         """Decide step n from a state; None when nothing in it could be a parent.
 
         under_way: the steps that were asked before and are not told yet.
         """
         if n < len(self.initial):
             return Step(n, state.told, Kind.INITIAL, operator="initial")
-        if (asked := challenge(state, under_way)) is not None:
+        if (asked := challenge(state, under_way.confirming)) is not None:
             return Step(
                 n,
                 state.told,
@@ -395,11 +452,18 @@ class Run:
                 parents=asked.programs,
                 block=asked.block,
             )
+        if self._migrates(n) and state.told > len(self.initial):  # before, nothing is new
+            return Step(n, state.told, Kind.MIGRATE, operator=Kind.MIGRATE.value)
         rng = step_rng(self.record.rng_seed, n, "ask")
-        choice = ask(state, self.means, rng, self.briefing.grouping, _company(under_way))
+        choice = ask(state, self.means, rng, self.briefing.grouping, under_way.company)
         if choice is None:
             return None
         return Step(n, state.told, Kind.SEARCH, choice.operator, choice.model, choice.parents)
+
+    def _migrates(self, n: int) -> bool:
+        """Tell whether step n takes over what another island has found."""
+        every = self.settings.migrate
+        return bool(self.settings.islands) and (n - len(self.initial)) % every == every - 1
 
     def _rules(self) -> Rules:
         return Rules(self.settings.confirm, self.briefing.grouping.units)
@@ -445,10 +509,24 @@ class Run:
         )
 
 
-def _company(under_way: Iterable[Step]) -> Company:
-    """Count the children that are being made, by their first parent."""
-    made = (step for step in under_way if step.parents and step.kind is not Kind.CONFIRM)
-    return Counter(step.parents[0] for step in made)
+class _AskedAgain:
+    """Asks the steps that have no row while told rows are folded, beside those under way then."""
+
+    def __init__(self, run: Run, rows: Iterator[Step]) -> None:
+        self._run, self._rows = run, rows
+        self._next = next(rows, None)
+        self.under_way = UnderWay()
+
+    def due(self, state: State) -> list[Step]:
+        """Ask what is due when `state.told` are told and has no row yet."""
+        known: dict[int, Step] = {}
+        while self._next is not None and self._next.asked_after <= state.told:
+            known[self._next.n] = self._next
+            self._next = next(self._rows, None)
+        asked = self._run._due_steps(state, self.under_way, known)
+        for step in known.values():
+            self.under_way.add(step)
+        return asked
 
 
 def _parent(snapshot: State, n: int) -> ParentProgram:

@@ -78,8 +78,7 @@ def ask(
     out; of the others one is drawn by its share. Donors are uniform over all that may be one.
     grouping: of the instances, by which parents complement each other.
     """
-    others = donors(state, means.policy)
-    if not others:
+    if not num_donors(state, means.policy):
         return None
     first = POLICIES[means.policy](state, rng, company)
     arms = _arms(state, first, means, company)
@@ -99,6 +98,9 @@ def ask(
     if operator.pairing == "complementary":
         return Choice(name, (first.step, _partner(state, first, grouping, rng)), model)
     chosen = [first.step]
+    if operator.num_parents == 1:
+        return Choice(name, tuple(chosen), model)
+    others = donors(state, means.policy)
     rest = [elite.step for elite in others if elite.step != first.step]
     while len(chosen) < operator.num_parents:
         chosen.append(rest.pop(int(rng.integers(len(rest)))))
@@ -134,7 +136,7 @@ def _can(operator: Operator, state: State, first: Elite, policy: str, company: C
     if operator.pairing == "failed":
         return bool(_failed(state, company))
     if operator.pairing == "any":
-        return operator.num_parents <= len(donors(state, policy))
+        return operator.num_parents <= num_donors(state, policy)
     strong = _strong(state)
     return first in strong and len(strong) >= operator.num_parents
 
@@ -184,9 +186,14 @@ def _best_of_both(one: Mapping[str, float], other: Mapping[str, float]) -> float
     return float(np.mean([max(one[label], other[label]) for label in one if label in other] or [0]))
 
 
-def donors(state: State, policy: str) -> list[Elite]:
+def donors(state: State, policy: str) -> Sequence[Elite]:
     """Give all that may be a parent under a policy."""
-    return list(state.initial if policy == "initial" else state.grid.elites())
+    return state.initial if policy == "initial" else state.grid.held
+
+
+def num_donors(state: State, policy: str) -> int:
+    """Count them, without valuing any."""
+    return len(state.initial) if policy == "initial" else state.grid.num_held
 
 
 def by_rank(state: State, rng: np.random.Generator, company: Company = NOBODY) -> Elite:
@@ -199,7 +206,7 @@ def by_rank(state: State, rng: np.random.Generator, company: Company = NOBODY) -
 
 def uniform(state: State, rng: np.random.Generator, company: Company = NOBODY) -> Elite:
     """Give an elite uniform over cells, then over the cell's elites (MAP-Elites)."""
-    cells = sorted(state.grid.cells)
+    cells = state.grid.order
     held = state.grid.cells[cells[int(rng.integers(len(cells)))]]
     return held[int(rng.integers(len(held)))]
 
@@ -209,7 +216,7 @@ def weighted(state: State, rng: np.random.Generator, company: Company = NOBODY) 
     sigmoid((fitness - median) / MAD) / (1 + distinct children), with a floor.
 
     Children in flight count: else whoever is asked meanwhile would get the same parent."""
-    elites = list(state.grid.elites())
+    elites = state.grid.held
     fitness = np.array([elite.fitness for elite in elites])
     children = np.array([state.num_children(e.step) + company.get(e.step, 0) for e in elites])
     return elites[_draw(parent_weights(fitness, children), rng)]

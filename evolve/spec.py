@@ -52,13 +52,24 @@ class Budget(_Strict):
     device_memory: float = Field(default=0.8, gt=0, le=1)
 
 
+class Slot(_Strict):
+    """What one slot (a grader and its warm process) takes of a machine.
+
+    gpu_memory_mb: of a GPU's memory where the grader uses one (`--set device=cuda`): as many slots
+    share a GPU as it holds. Nothing enforces it.
+    """
+
+    gpu_memory_mb: int = Field(default=8192, ge=1)
+
+
 class Block(_Strict):
     """A building block that `insert` may put into a program.
 
     gives: "score" (a float per item, higher is better to choose), "mask" (a bool per item),
         "select" (a whole choice from weights) or "view" (another description of the items).
     source: a module with imports, helpers and one function `name`, whose parameters are named
-        like the entry point's (or "w", the weights, for "select").
+        like the entry point's (or "w", the weights, for "select"; "x", the table that it replaces,
+        for "view").
     cost: CPU cost of a call relative to a cheap block.
     """
 
@@ -85,7 +96,8 @@ class TaskSpec(_Strict):
     canonical: the form in which outputs are compared: "exact", "set", "float:BITS", ...
     qd_offset: subtracted from a fitness in the QD score. delta_min: the smallest difference on
         `test` that counts. dims: names for axes of the inputs, `N = "pool.y[0]"` being axis 0 of
-        public["pool"]["y"] and `k = "k"` a plain integer; all different on the first probe.
+        public["pool"]["y"] and `k = "k"` a plain integer, or of the first item of a stepwise task; all
+        different on the first probe.
     items: the dims that a score has, one float per item; the first that is an axis unless given. Where
         they are two or more, scores are joined as factors, else through ranks.
     settings: the task's own options with their defaults, whose types they keep. "data.path" is
@@ -111,6 +123,7 @@ class TaskSpec(_Strict):
     qd_offset: float = 0.0
     delta_min: float = Field(default=0.0, ge=0)
     limits: Budget = Budget()
+    slot: Slot = Slot()
     measures: tuple[Measure, ...] = Field(min_length=2)
     settings: dict[str, bool | int | float | str] = Field(default_factory=dict)
     published_protocol: dict[str, str] = Field(default_factory=dict)
@@ -154,20 +167,21 @@ def read_spec(path: Path) -> TaskSpec:
 SECTIONS: dict[str, type[BaseModel]] = {
     "": TaskSpec,
     "limits": Budget,
+    "slot": Slot,
     "measures": Measure,
     "block": Block,
 }
 # What to write for keys whose type does not say it all.
 EXPECTED = {
-    "name": "a text of small letters, digits and _, a letter first",
-    "about": "one sentence in quotes",
-    "entry": "in quotes, the function or class that a candidate defines",
+    "name": 'a text of small letters, digits and _, a letter first, as in name = "bin_packing"',
+    "about": 'one sentence in quotes, as in about = "Put items into few bins."',
+    "entry": 'in quotes, the function or class that a candidate defines, as in entry = "pack"',
     "device": "'cuda', 'cuda:NUMBER', or 'cpu' to try the worker out, in quotes",
     "canonical": "exact, set, ranking, mask, table, trace, float:BITS or topk:NUMBER, in quotes",
-    "measures": "two or more tables [[measures]]",
+    "measures": "two or more tables [[measures]], each with name, range and bins",
     "measures.name": "a name in quotes",
-    "measures.range": "two numbers, [lower, upper]",
-    "measures.bins": "a whole number from 1 to 100",
+    "measures.range": "two numbers, [lower, upper], as in range = [0.0, 1.0]",
+    "measures.bins": "a whole number from 1 to 100, as in bins = 6",
     "block": "tables [[block]]",
     "block.name": "the name of the function in quotes",
     "block.gives": "'score', 'mask', 'select' or 'view'",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from archive import views
 from archive.records import RunRecord
@@ -34,35 +34,46 @@ def settled_calls(archive: Archive, run: RunRecord) -> list[Calls]:
     ]
 
 
-def unsettled_usd(archive: Archive, run: RunRecord, calls: Iterable[Calls]) -> float:
-    """Give the worst case of all calls whose bill nobody knows.
+class Spent(NamedTuple):
+    """Dollars and tokens of calls."""
 
-    Those that were cut off are among them, whether the run was opened since or not.
-    """
-    return sum(call.usd for call in calls if call.unsettled) + cut_off_usd(archive, run)
+    usd: float
+    tokens: int
 
 
-def cut_off_usd(archive: Archive, run: RunRecord) -> float:
+def unsettled(calls: Iterable[Calls], cut: Spent) -> Spent:
+    """Give the worst case of all calls whose bill nobody knows. cut: of those that were cut off."""
+    unknown = [call for call in calls if call.unsettled]
+    return Spent(
+        sum(call.usd for call in unknown) + cut.usd,
+        sum(call.tokens for call in unknown) + cut.tokens,
+    )
+
+
+def cut_off(archive: Archive, run: RunRecord) -> Spent:
     """Give the reserves of calls that were cut off since the run was opened last."""
+    if archive.writer(run) is not None:
+        return Spent(0.0, 0)
     # Sums of what was added and taken away again end a hair beside zero.
-    return round(run.reserved_usd, 9) if archive.writer(run) is None else 0.0
+    return Spent(round(run.reserved_usd, 9), run.reserved_tokens)
 
 
 def by_model(calls: Iterable[Calls], run: RunRecord) -> dict[str, Document]:
     """Add up per model, those included that were never asked; {} for a run that asks none.
 
-    usd: unsettled calls at their worst included; unpriced: calls that are not in it, since nobody
+    usd, tokens: unsettled calls at their worst included; unpriced: calls that are not in it, since nobody
     knows their price.
     """
     if REPLAY_OF in run.settings:
         return {}
-    own = {"failed": 0, "usd_unsettled": 0.0}
+    own = {"failed": 0, "usd_unsettled": 0.0, "tokens_unsettled": 0}
     models = {name: {**NOTHING_SPENT, **own} for name in run.settings.get("models", ())}
     for call in calls:
         row = models.setdefault(call.model, {**NOTHING_SPENT, **own})
         _add(row, call)
         row["failed"] += call.number if call.failed else 0
         row["usd_unsettled"] += call.usd if call.unsettled else 0.0
+        row["tokens_unsettled"] += call.tokens if call.unsettled else 0
     return models
 
 

@@ -6,6 +6,7 @@ so keeping many of them costs nothing and no state ever sees what was told after
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,47 @@ class Rules:
 
     confirm: float = 0.0
     units: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Valuation:
+    """What programs are believed to be worth at some tell."""
+
+    history: History
+    told: int
+    calibration: Calibration
+    anchor: int | None
+
+    def of(self, n: int, belief: Belief) -> tuple[float, float]:
+        """Give mean and variance of what is believed of a step's program."""
+        if n == self.anchor:  # it defines the scale
+            return belief.base, 0.0
+        return self.calibration.posterior(belief)
+
+    def most(self, elite: Elite) -> float:
+        """Give a bound that what is believed of an elite does not pass, with less work than to value it."""
+        belief = self.history.belief(elite.step, self.told)
+        return elite.fitness if belief is None else self.calibration.most(belief)
+
+    def __call__(self, elite: Elite) -> Elite:
+        """Give an elite as it is believed to be."""
+        belief = self.history.belief(elite.step, self.told)
+        if belief is None:
+            return elite
+        mean, variance = self.of(elite.step, belief)
+        step, program, fitness, nodes = elite.step, elite.program, elite.fitness, elite.nodes
+        return Elite(
+            step,
+            program,
+            fitness,
+            nodes,
+            elite.n,
+            elite.se,
+            mean,
+            math.sqrt(variance),
+            belief.fresh,
+            belief.most,
+        )
 
 
 @dataclass(frozen=True)
@@ -67,14 +109,14 @@ class State:
             else None
         )
 
-    @cached_property
+    @property
     def ranked(self) -> tuple[Elite, ...]:
-        """All elites, best first; sorted once per state."""
-        return tuple(sorted(self.grid.elites(), key=Elite.key))
+        """All elites, best first; sorted once per grid."""
+        return self.grid.ranked
 
     def step(self, n: int) -> Told | None:
         """Give a told step by its number, None if it was not told yet in this state."""
-        return self._entry(self.history.seq_of_step.get(n))
+        return self._entry(self.history.seq_of_step(n))
 
     def program(self, program: str) -> Told | None:
         """Give the first told step with this program."""
@@ -85,6 +127,22 @@ class State:
         if outputs_digest is None:
             return None
         return self._entry(self.history.seq_of_digest.get(outputs_digest))
+
+    def knows_digest(self, outputs_digest: str | None) -> bool:
+        """Tell whether a told step has this outputs digest."""
+        seq = self.history.seq_of_digest.get(outputs_digest or "")
+        return seq is not None and seq < self.told
+
+    def fitness(self, n: int) -> float | None:
+        """Give the fitness of a told step on the train block, None where it has none."""
+        seq = self.history.seq_of_step(n)
+        return None if seq is None or seq >= self.told else self.history.fitness(seq)
+
+    def scores(self, n: int) -> Mapping[str, float]:
+        """Give the scores of a told step that has a fitness."""
+        seq = self.history.seq_of_step(n)
+        assert seq is not None
+        return self.history.scores(seq)
 
     def behaviour(self, behaviour: str | None) -> Told | None:
         """Give the first told step with this functional hash over the probes, which predicts."""
@@ -101,21 +159,26 @@ class State:
 
     def belief(self, n: int) -> Belief | None:
         """Give what is believed of a program by the step that told it; None if it never was ok."""
-        held = self.history.beliefs.get(n, [])
-        return next((belief for seq, belief in reversed(held) if seq < self.told), None)
+        return self.history.belief(n, self.told)
 
     def believed(self, n: int) -> tuple[float, float] | None:
         """Give mean and variance of a program's true fitness, by the step that told it."""
-        if (belief := self.belief(n)) is None:
-            return None
-        if n == self.anchor:  # it defines the scale
-            return belief.base, 0.0
-        return self.calibration.posterior(belief)
+        belief = self.belief(n)
+        return None if belief is None else self.valued(n, belief)
+
+    def valued(self, n: int, belief: Belief) -> tuple[float, float]:
+        """Give mean and variance of what is believed of a step's program."""
+        return self.valuation.of(n, belief)
+
+    @property
+    def valuation(self) -> Valuation:
+        """What is believed of programs now, without all else that is known."""
+        return Valuation(self.history, self.told, self.calibration, self.anchor)
 
     @property
     def best_confirmed(self) -> Elite | None:
         """The best elite that was confirmed on fresh instances."""
-        return next((elite for elite in self.ranked if elite.confirmed), None)
+        return self.grid.best_confirmed
 
     def trusted(self, behaviour: str) -> Told | None:
         """Give who was first evaluated with this functional hash, unless an audit found it wrong."""
@@ -129,7 +192,7 @@ class State:
 
     def num_children(self, n: int) -> int:
         """Count the distinct programs made from step n."""
-        return bisect_left(self.history.children.get(n, []), self.told)
+        return bisect_left(self.history.children.get(n, ()), self.told)
 
     def tuned(self, n: int) -> tuple[bool, ...]:
         """Tell for each tune child of step n whether it was better, in the order of tells."""

@@ -131,6 +131,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def unit_means(differences: Mapping[str, float], units: Mapping[str, str]) -> np.ndarray:
     """Average what is not independent; give one difference per unit, (n,) in order of first sight."""
+    if not units:
+        return np.array(list(differences.values()))
     members: dict[tuple[str, str], list[float]] = {}
     for name, difference in differences.items():
         unit = ("unit", units[name]) if name in units else ("instance", name)

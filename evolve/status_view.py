@@ -13,6 +13,7 @@ from evolve.drawing import (
     STATE_STYLES,
     Document,
     clock,
+    counted,
     dollars,
     fact_table,
     new_table,
@@ -50,6 +51,8 @@ def _status_facts(status: Document) -> Iterator[tuple[str, RenderableType]]:
     if status["state"] == "finished":
         state.append(f" (its limit on {status['stop_reason']})")
     yield "run", Text(f"{status['name']} of task {status['task']}, ").append_text(state)
+    if status["failure"]:
+        yield "failed", Text(status["failure"], style="red")
     limits = ", ".join(f"{name} {value}" for name, value in status["limits"].items())
     yield "started", Text(f"{status['started']}, ran {clock(status['seconds'])}; limits: {limits}")
     order = f"order {status['order']}, lookahead {status['lookahead']}"
@@ -57,13 +60,15 @@ def _status_facts(status: Document) -> Iterator[tuple[str, RenderableType]]:
     yield "world", status["world"]
     kinds = ", ".join(f"{number} {kind}" for kind, number in status["steps_by_kind"].items())
     yield "steps", f"{status['steps']} told ({kinds or 'none'})"
+    if status["islands"]:
+        yield "islands", _islands(status["islands"])
     yield "statuses", _statuses(status["statuses"])
     if status["near_limits"]:
         near = f"{status['near_limits']} used more than half of a limit, or all of it"
         yield "near limits", Text(near, style="yellow")
     same = status["duplicates"]
     yield "duplicates", f"{same['syntax']} by syntax, {same['behaviour']} by behaviour"
-    graded = f"{status['gradings']} gradings"
+    graded = counted(status["gradings"], "grading")
     if status["confirmations"]["told"]:
         graded += ", fresh blocks included"
     yield "evaluations", f"{status['evaluations']} different behaviours; {graded}"
@@ -73,14 +78,25 @@ def _status_facts(status: Document) -> Iterator[tuple[str, RenderableType]]:
         yield "rejected as not new", _rejections(rejections)
     if status["models"]:
         yield "spent", _spent(status)
-    if status["usd_unsettled"]:
-        unsettled = f"up to {dollars(status['usd_unsettled'])} of calls whose bill nobody knows"
-        yield "unsettled", Text(unsettled, style="yellow")
+    if status["usd_unsettled"] or status["tokens_unsettled"]:
+        yield "unsettled", Text(_unsettled(status), style="yellow")
     yield from _fitness_facts(status)
     yield "grid", f"{status['num_elites']} elites, coverage {status['coverage']:.1%}"
     qd_score = f"{number(status['qd_score'])}, {number(status['norm_qd_score'])} per cell"
     yield "QD score", qd_score
     yield from _diversity_facts(status["diversity"])
+
+
+def _islands(islands: Document) -> str:
+    """Write what was taken over from other islands."""
+    parts = [
+        f"{row['taken']} taken over from {name}, {row['placed']} of them took a place, "
+        f"the last at step {row['last']}"
+        for name, row in islands["sources"].items()
+    ]
+    if islands["nothing_new"]:
+        parts.append(f"{islands['nothing_new']} times nothing was new")
+    return "; ".join(parts) or "nothing was to be taken over yet"
 
 
 def _fitness_facts(status: Document) -> Iterator[tuple[str, RenderableType]]:
@@ -119,7 +135,7 @@ def _hashing_facts(hashing: Document) -> Iterator[tuple[str, RenderableType]]:
     hits, probes, trusted = hashing["hits"], hashing["probe_matches"], hashing["trusted"]
     if any(hits.values()):
         known = (f"{count} {HIT_WORDS[kind]}" for kind, count in hits.items() if count)
-        saved = [f"{hashing['gradings_saved']} gradings", *_saved_seconds(hashing)]
+        saved = [counted(hashing["gradings_saved"], "grading"), *_saved_seconds(hashing)]
         yield "saved", f"{', '.join(saved)}: {', '.join(known)}"
     if hashing["seconds_spent_probing"] is not None:
         yield "probing", f"took {hashing['seconds_spent_probing']:.1f}s{_net(hashing)}"
@@ -215,6 +231,12 @@ def _statuses(statuses: Mapping[str, int]) -> Text:
 def _spent(status: Document) -> str:
     unpriced = sum(row["unpriced"] for row in status["models"].values())
     return f"{dollars(status['usd'], unpriced)}, {status['tokens']:,} tokens"
+
+
+def _unsettled(status: Document) -> str:
+    usd, tokens = status["usd_unsettled"], status["tokens_unsettled"]
+    parts = [dollars(usd)] * bool(usd) + [f"{tokens:,} tokens"] * bool(tokens)
+    return f"up to {' and '.join(parts)} of calls whose bill nobody knows"
 
 
 def _operators_table(status: Document) -> RenderableType:

@@ -21,6 +21,8 @@ from evolve.drawing import (
 
 # What a narrow column shows of a name.
 NAME_LETTERS = 9
+# Of the latest runs that failed so many are told why; `evolve status RUN` tells it of any.
+SHOWN_REASONS = 5
 # Before what stays in a cell beside an unconfirmed one that is believed better.
 INCUMBENT = "└"
 
@@ -40,7 +42,12 @@ def runs_table(runs: Sequence[Document]) -> RenderableType:
             run["started"][:16].replace("T", " "),
             clock(run["seconds"]),
         )
-    return table
+    reasons = [
+        Text(f"{run['name']} failed: {run['failure'].splitlines()[0]}", style="dim")
+        for run in runs
+        if run["failure"]
+    ]
+    return Group(table, *reasons[:SHOWN_REASONS])
 
 
 def elites_table(elites: Sequence[Document], run: str, limit: int | None = None) -> RenderableType:
@@ -62,7 +69,7 @@ def elites_table(elites: Sequence[Document], run: str, limit: int | None = None)
 
 
 TASKS_NOTE = (
-    "seconds: of one evaluation on one core. test, evolved: scores on the hidden test, of the best "
+    "seconds: wall time of one evaluation while baselines were measured, beside other work. test, evolved: scores on the hidden test, of the best "
     "published program and of what searches from the published ones found (means over rng_seeds). "
     "better: how many of these searches beat the best published one there"
 )

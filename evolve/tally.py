@@ -6,6 +6,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
+from archive import views
 from archive.records import Status, Step
 from evolve.grid import Elite, GridStats, grid_stats
 from evolve.messages import Model, Reply, Request
@@ -24,8 +25,8 @@ KNOWN = frozenset(("served", "exact", "trusts"))
 class Tally:
     """Counts the told steps of a run, those before this sitting included.
 
-    calls: of its models, as they are made. statuses: steps by status. saved: gradings avoided,
-    since what came out was known. latest: steps that became the elite of their cell in this
+    calls: of its models, as they are made. statuses: steps by status. recognised: steps whose
+    outcome was known; which gradings that saved, `hits` tells. latest: steps that became the elite of their cell in this
     sitting, as they were believed then, the latest last.
     """
 
@@ -37,12 +38,12 @@ class Tally:
     ) -> None:
         self.run, self.calls = run, calls or CallsUnderWay()
         self.statuses: Counter[Status] = Counter()
-        self.saved = 0
+        self.recognised = 0
         self.latest: deque[tuple[Step, Elite]] = deque(maxlen=LATEST)
         self._clock = clock
         self._moments: deque[float] = deque([clock()], maxlen=PACE_STEPS)
-        for told in run.state.history.entries:
-            self._count(told.step)
+        if run.state.told:
+            self._count_earlier()
 
     def add(self, step: Step) -> None:
         """Count a step that was just told."""
@@ -126,12 +127,20 @@ class Tally:
             (record.tokens, limits.tokens),
         )
 
+    def _count_earlier(self) -> None:
+        """Count the steps of sittings before this one, as the archive has them."""
+        for counted in views.told_by_status(self.run.archive, self.run.record.id, KNOWN):
+            self.statuses[counted.status] += counted.steps
+            self.recognised += (
+                counted.steps if counted.status is Status.DUPLICATE else counted.known
+            )
+
     def _count(self, step: Step) -> None:
         if step.status is None:
             return
         self.statuses[step.status] += 1
         known = not KNOWN.isdisjoint(step.ran or ())
-        self.saved += int(known or step.status is Status.DUPLICATE)
+        self.recognised += int(known or step.status is Status.DUPLICATE)
 
 
 def best_so_far(state: State) -> Elite | None:

@@ -33,18 +33,15 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-import fcntl
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from evolve.artefacts import arrays, kept, noted
 
 __all__ = [
     "Artefacts",
@@ -162,18 +159,10 @@ def cached(
     The folder is `$XDG_CACHE_HOME/evolve` (`~/.cache/evolve`). A second builder waits for the
     first. What is kept can be deleted at any time.
     """
-    folder = cache_folder() / "artefacts" / _key(settings, name, shared)
-    if not folder.is_dir():
-        with _only_builder(folder):
-            if not folder.is_dir():
-                _store(folder, *build())
-    return Artefacts(public=_load(folder / "public"), private=_load(folder / "private"))
-
-
-def cache_folder() -> Path:
-    """Give the folder under which everything rebuildable is kept."""
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "evolve"
+    key = _key(settings, name, shared)
+    folder = kept(key, build)
+    noted(_digest.get(), key)
+    return Artefacts(public=arrays(folder / "public"), private=arrays(folder / "private"))
 
 
 @contextlib.contextmanager
@@ -193,32 +182,3 @@ def _key(settings: Any, name: str, shared: bool) -> str:
     digest = (_shared_digest if shared else _digest).get()
     text = json.dumps([digest, plain, name], sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-@contextlib.contextmanager
-def _only_builder(folder: Path) -> Iterator[None]:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _store(folder: Path, public: Mapping[str, Any], private: Mapping[str, Any]) -> None:
-    """Write beside the final place and rename, so that a kill leaves no half artefact."""
-    work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
-    try:
-        for part, arrays in (("public", public), ("private", private)):
-            (work / part).mkdir()
-            for key, array in arrays.items():
-                np.save(work / part / f"{key}.npy", np.asarray(array), allow_pickle=False)
-        work.rename(folder)
-    except BaseException:
-        shutil.rmtree(work, ignore_errors=True)
-        raise
-
-
-def _load(folder: Path) -> dict[str, np.ndarray]:
-    return {
-        path.stem: np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-        for path in sorted(folder.glob("*.npy"))
-    }

@@ -108,8 +108,9 @@ def _tell_confirmed(state: State, step: Step) -> Verdict:
     assert challenger is not None
     cell = challenger.step.cell
     assert cell is not None
-    grid = confirmed(state, step).grid
-    holds = cell in grid.cells and grid.cells[cell][0].step == challenger.step.n
+    after = confirmed(state, step)
+    held = after.grid.cells.get(cell, ())
+    holds = bool(held) and held[0].step == challenger.step.n
     told = replace(
         step,
         status=Status.OK,
@@ -117,7 +118,7 @@ def _tell_confirmed(state: State, step: Step) -> Verdict:
         cell=cell,
         placement=(Placement.IMPROVED if holds else Placement.NOT_ADDED).name,
     )
-    return _verdict(state, told, fold(state, told, None, 0))
+    return _verdict(state, told, fold(state, told, None, 0, after=after))
 
 
 def _verdict(before: State, step: Step, after: State) -> Verdict:

@@ -58,7 +58,7 @@ def verify(
     *,
     top: int = DEFAULT_TOP,
     strict: bool = False,
-    workers: int,
+    workers: int | None,
     report: Progress | None = None,
     watch: Watch = lambda done, total, name: None,
 ) -> dict[str, Any]:
@@ -116,7 +116,7 @@ async def _verify(
     task: Task,
     programs: Mapping[str, str],
     block: int,
-    workers: int,
+    workers: int | None,
     report: Progress | None,
     watch: Watch,
 ) -> dict[str, Any]:

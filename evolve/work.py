@@ -5,7 +5,7 @@ What the step's row already has is skipped, so a walk cut off anywhere goes on f
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from evolve.flights import Flights
 from evolve.grades import Grades
 from evolve.likeness import Likeness
 from evolve.memo import Memo
+from evolve.migration import Migrator
 from evolve.operators.base import Written
 from evolve.program import count_nodes, program_id
 from evolve.rejection import Reviewer
@@ -52,7 +53,11 @@ class Worker:
         reviewer = Reviewer(run, self._desk, likeness)
         self._evaluate = self._evaluator(*parts, reviewer)
         self._confirm = self._confirmer(*parts)
+        self._migrator = self._migrator_of(run)
         self._drafts: dict[tuple[str, str], Any] = {}
+
+    def _migrator_of(self, run: Run) -> Migrator:
+        return Migrator(run, self.slots)
 
     def _memo(self) -> Memo:
         return Memo(self.run, self.executor.levels)
@@ -66,8 +71,7 @@ class Worker:
     async def prepare(self) -> None:
         """Find out, before the first step of a run, how its task groups the instances."""
         if not self.run.is_described and self.run.state.told == 0:
-            async with self.executor.slot(0) as slot:
-                self.run.describe(await slot.describe(STAGE, BLOCK))
+            self.run.describe(await self.slots.pure(0, lambda slot: slot.describe(STAGE, BLOCK)))
 
     @property
     def calls_in_flight(self) -> int:
@@ -99,7 +103,7 @@ class Worker:
 
     async def _walk(self, assignment: Assignment) -> tuple[Step, Evaluation | None]:
         """Have a step's program written, and evaluated if it is new."""
-        step = await self._write(assignment)
+        step = await self._written_step(assignment)
         if step.status is not None or assignment.snapshot.program(step.program or "") is not None:
             # A program that the snapshot knows needs no process: tell will find the step it equals.
             return step, None
@@ -115,6 +119,11 @@ class Worker:
         return replace(step, usd=usd, tokens=sum(tokens for _, tokens in costs))
 
     # --- write ---
+
+    async def _written_step(self, assignment: Assignment) -> Step:
+        if assignment.step.kind is Kind.MIGRATE:
+            return await self._migrator.migrate(assignment)
+        return await self._write(assignment)
 
     async def _write(self, assignment: Assignment) -> Step:
         step = assignment.step
@@ -170,16 +179,13 @@ class Worker:
         return self._drafts[key]
 
     async def _draft(self, priority: int, source: str, observe: str) -> Drafted:
-        async with self.lent(priority) as slot:
-            drafted = await slot.draft(source, observe)
-        if drafted.status in UNSOUND:  # what is written must not depend on other load
-            async with self.lent(priority, alone=True) as slot:
-                drafted = await slot.draft(source, observe)
-        return drafted
+        def draft(slot: Slot) -> Awaitable[Drafted]:
+            return slot.draft(source, observe)
 
-    def lent(self, priority: int, alone: bool = False) -> AbstractAsyncContextManager[Slot]:
-        """Lend a slot to a step. Raises: Stopped."""
-        return self.slots.lent(priority, alone)
+        drafted = await self.slots.pure(priority, draft)
+        if drafted.status in UNSOUND:  # what is written must not depend on other load
+            drafted = await self.slots.pure(priority, draft, alone=True)
+        return drafted
 
 
 @dataclass(frozen=True)
@@ -193,5 +199,5 @@ class _Drafter:
         return await self.worker.draft(self.step, source, observe)
 
     async def behaviour(self, source: str) -> str | None:
-        async with self.worker.lent(self.step) as slot:
-            return (await slot.probe(source)).behaviour
+        probed = await self.worker.slots.pure(self.step, lambda slot: slot.probe(source))
+        return probed.behaviour

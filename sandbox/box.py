@@ -7,6 +7,7 @@ the kernel ends the warm process when the thread that started it ends.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -67,10 +68,7 @@ class Sandbox:
         self._inputs: list[dict[str, Any]] = []
         self._process: WarmProcess | None = None
         self._closed = False
-        try:
-            self._scratch = tempfile.mkdtemp(prefix="sandbox-")
-        except OSError as error:
-            raise SandboxError(f"no folder for candidates can be made: {error}") from error
+        self._scratch = ""
 
     @classmethod
     def open(
@@ -116,6 +114,7 @@ class Sandbox:
             chosen = choose_for_device(level, min_level)
         box = cls(chosen, preload, harness, limits or Limits(), name, device_memory, hash_seed)
         try:
+            box._make_scratch()
             box._start()
             box.add_inputs(inputs or {})
         except BaseException:
@@ -247,6 +246,15 @@ class Sandbox:
                 raise
         times = 1 + _RESTARTS
         raise _KeepsDying(f"the warm process died {times} of {times} times with it: {died}")
+
+    def _make_scratch(self) -> None:
+        """Make the folder for candidates, named first: an interrupt then leaves none behind."""
+        try:
+            folder = Path(tempfile.gettempdir(), f"sandbox-{secrets.token_hex(8)}")
+            self._scratch = str(folder)
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise SandboxError(f"no folder for candidates can be made: {error}") from error
 
     def _start(self) -> WarmProcess:
         """Start a warm process, again if it is killed as it starts. Raises: SandboxError."""

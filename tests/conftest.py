@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import itertools
 import os
-import pwd
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from own_postgres import NoServerPrograms, PostgresServer, plain_url
 
 from archive import schema
 from archive.store import Archive
-
-# Debian keeps the server's programs out of PATH.
-POSTGRES_BINARIES = "/usr/lib/postgresql/*/bin"
-
-# A server on a loaded machine may need seconds to begin.
-POSTGRES_START_S = 60
-
-PR_SET_PDEATHSIG = 1
 
 _numbers = itertools.count(1)
 
@@ -35,38 +23,25 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """Start a PostgreSQL server for this test process, on a socket in a folder of its own."""
-    binaries = _postgres_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL server programs (initdb, postgres) on this machine")
-    # Not under pytest's folder: that one is closed to the user whom the server runs as.
-    # In memory where that can be: a server writes and deletes a thousand files.
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="evolve-postgres-", dir=memory))
-    as_user: dict[str, object] = {}
-    user = pwd.getpwuid(os.getuid()).pw_name
-    if os.getuid() == 0:  # the server refuses to run as root
-        user = "postgres"
-        os.chown(folder, pwd.getpwnam(user).pw_uid, -1)
-        as_user = {"user": user, "extra_groups": []}
-    data = folder / "data"
-    initdb = [binaries / "initdb", "-D", data, "-U", user, "-A", "trust", "-E", "UTF8", "--no-sync"]
-    subprocess.run([*initdb, "--locale=C"], check=True, capture_output=True, cwd=folder, **as_user)
-    options = ("fsync=off", "full_page_writes=off", "listen_addresses=", "shared_buffers=16MB")
-    command = [binaries / "postgres", "-D", data, "-k", folder]
-    for option in options:
-        command += ["-c", option]
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=folder, preexec_fn=_end_with_tests, **as_user
-        )
+    with _server() as server:
+        yield server.url
+
+
+@pytest.fixture
+def postgres_server() -> Iterator[PostgresServer]:
+    """Start a PostgreSQL server for one test, which may stop it and start it again."""
+    with _server() as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _server() -> Iterator[PostgresServer]:
     try:
-        url = f"postgresql://{user}@/postgres?host={folder}"
-        _wait_until_ready(url, folder / "log", server)
-        yield url.replace("postgresql", "postgresql+psycopg", 1)
-    finally:
-        server.send_signal(signal.SIGQUIT)  # at once: its data is thrown away
-        server.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+        server = PostgresServer()
+    except NoServerPrograms as missing:
+        pytest.skip(str(missing))
+    with server:
+        yield server
 
 
 EACH_DATABASE = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
@@ -93,7 +68,7 @@ def archive_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def postgres_archive(used_archive: str) -> str:
     """Name an archive with no runs on PostgreSQL: always the same one, emptied for each test."""
     tables = ", ".join(schema.metadata.tables)
-    with psycopg.connect(_plain(used_archive), autocommit=True) as connection:
+    with psycopg.connect(plain_url(used_archive), autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -121,37 +96,46 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def new_database(postgres_url: str) -> str:
     """Make an empty database on a server; give its URL."""
     name = f"archive_{next(_numbers)}"
-    with psycopg.connect(_plain(postgres_url), autocommit=True) as connection:
+    with psycopg.connect(plain_url(postgres_url), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return postgres_url.replace("/postgres?", f"/{name}?")
 
 
-def _plain(url: str) -> str:
-    """Write SQLAlchemy's URL as the server's own programs do."""
-    return url.replace("postgresql+psycopg", "postgresql")
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[object]:
+    """Start a Ray cluster of two nodes on this machine, and connect this process to it."""
+    pytest.importorskip("ray")
+    from evolve.config import RaySettings
+    from evolve.ray_cluster import Cluster
 
-
-def _postgres_binaries() -> Path | None:
-    on_path = shutil.which("initdb")
-    if on_path and shutil.which("postgres"):
-        return Path(on_path).parent
-    folders = sorted(Path("/").glob(POSTGRES_BINARIES.removeprefix("/")))
-    return next((folder for folder in reversed(folders) if (folder / "postgres").exists()), None)
-
-
-def _end_with_tests() -> None:
-    """In the server, before it begins: end when the tests end, however they end."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
-
-
-def _wait_until_ready(url: str, log: Path, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + POSTGRES_START_S
-    while True:
+    with two_nodes() as nodes:
+        connection = Cluster(RaySettings(address=nodes.address), on_gpu=False)
+        connection.connect(1)
         try:
-            psycopg.connect(url).close()
-            return
-        except psycopg.OperationalError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(f"PostgreSQL did not start: {log.read_text()[-2000:]}")
-        time.sleep(0.05)
+            yield nodes
+        finally:
+            connection.disconnect()
+
+
+@contextlib.contextmanager
+def two_nodes() -> Iterator[object]:
+    """Run two nodes of a Ray cluster, one CPU each, that only this machine can reach."""
+    from ray.cluster_utils import Cluster
+
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # tests talk to this machine only
+    # Sockets lie in it, and their names must be short.
+    folder = tempfile.mkdtemp(prefix="evolve-ray-")
+    before = os.environ.get("RAY_TMPDIR")
+    os.environ["RAY_TMPDIR"] = folder
+    loopback = {"node_ip_address": "127.0.0.1", "num_cpus": 1}
+    cluster = Cluster(initialize_head=True, head_node_args={**loopback, "include_dashboard": False})
+    try:
+        cluster.add_node(**loopback)
+        yield cluster
+    finally:
+        cluster.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+        if before is None:
+            del os.environ["RAY_TMPDIR"]
+        else:
+            os.environ["RAY_TMPDIR"] = before

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from archive.records import Evaluation, Status
 from evolve.assess import PROBE, TRAIN, VALID, Assessor, all_of, assessing
+from evolve.build import num_slots
 from evolve.check.coverage import FLAGS, Range, marked, unreached
 from evolve.check.files import read_files
 from evolve.check.report import Finding, Report, Row, error, warning
@@ -41,7 +42,7 @@ Watch = Callable[[int, int, str], None]
 def check(
     name: str | Path,
     *,
-    workers: int,
+    workers: int | None,
     min_level: str = MIN_LEVEL,
     report: Progress | None = None,
     watch: Watch = lambda done, total, program: None,
@@ -85,14 +86,14 @@ class _Inspection:
     def error(self, about: str, message: str) -> None:
         self.findings.append(error(about, message))
 
-    async def run(self, workers: int, min_level: str, report: Progress | None) -> None:
+    async def run(self, workers: int | None, min_level: str, report: Progress | None) -> None:
         """Run every program, and ask the grader about the task itself."""
         screened = {
             name: source
             for name, source in self.task.programs().items()
             if not self._refused(f"programs/{name}.py")
         }
-        slots = max(MIN_SLOTS, workers)
+        slots = max(MIN_SLOTS, num_slots(self.task, workers))
         async with assessing(
             self.task, workers=slots, min_level=min_level, report=report
         ) as assessor:

@@ -11,7 +11,7 @@ from evolve.baselines import current_baselines
 from evolve.check.coverage import Range, written
 from evolve.check.report import Finding, Row, error, warning
 from evolve.loader import Task
-from evolve.world import world
+from evolve.world import world_of
 
 # A program whose measures lie outside the grid's ranges shares a cell with all that do.
 MAX_CLIPPED_SHARE = 0.25
@@ -98,7 +98,8 @@ def _baselines(task: Task, rows: Sequence[Row]) -> Iterator[Finding]:
     if missing:
         yield warning("baselines.json", missing)
         return
-    tolerance = SAME_WORLD_TOLERANCE if values["world"] == world() else OTHER_WORLD_TOLERANCE
+    same_world = values["world"] == world_of(task)
+    tolerance = SAME_WORLD_TOLERANCE if same_world else OTHER_WORLD_TOLERANCE
     for row in rows:
         then = values["programs"].get(row.program, {}).get("train", {}).get("score")
         if then is None or row.fitness is None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 # Rows that a screen holds of the table of elites; --json has all.
 SHOWN_ELITES = 30
+# Seconds between two looks of --watch: a glance at a wall clock, and no load on a server.
+WATCH_S = 2.0
+SHORTEST_WATCH_S = 0.1
 
 
 def register(app: typer.Typer) -> None:
@@ -36,14 +39,40 @@ def register(app: typer.Typer) -> None:
     app.command()(tasks)
 
 
-def runs(archive: ArchivePlace = None, as_json: AsJson = False) -> None:
+def runs(
+    watched: Annotated[
+        bool,
+        typer.Option("--watch", help="Keep looking until Ctrl-C, at runs of other machines, too."),
+    ] = False,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            min=SHORTEST_WATCH_S,
+            metavar="SECONDS",
+            help=f"From one look to the next, with --watch. [{WATCH_S:g}]",
+        ),
+    ] = None,
+    archive: ArchivePlace = None,
+    as_json: AsJson = False,
+) -> None:
     """List the runs of an archive, the latest first.
 
-    Example: evolve runs
+    With --watch a table that is drawn again and again: steps told, pace, when a step was told last;
+    where no terminal is, a line for every change. Ctrl-C ends it with exit code 0.
+
+    Example: evolve runs, or evolve runs --watch
     """
     from evolve.documents import runs_document
+    from evolve.errors import UsageError
 
+    if watched and as_json:
+        raise UsageError("--watch: goes on until Ctrl-C, and --json prints one document")
+    if every is not None and not watched:
+        raise UsageError("--every: nothing is looked at twice without --watch")
     with open_archive(archive) as opened:
+        if watched:
+            _watch(opened, every or WATCH_S)
+            return
         document = runs_document(opened)
     if as_json:
         show_json(document)
@@ -51,6 +80,18 @@ def runs(archive: ArchivePlace = None, as_json: AsJson = False) -> None:
     from evolve.tables import runs_table
 
     show(runs_table(document))
+
+
+def _watch(archive: Archive, every_s: float) -> None:
+    """Show runs until Ctrl-C, which is how this ends and no fault."""
+    from contextlib import suppress
+
+    from rich.console import Console
+
+    from evolve.watching import watch
+
+    with suppress(KeyboardInterrupt):
+        watch(archive, every_s, Console(highlight=False))
 
 
 def status(
@@ -133,7 +174,7 @@ def show_map(
 
     Example: evolve map data_selection-1 --axes recall,difficulty
     """
-    from evolve.believed import folded, offered
+    from evolve.believed import offered
     from evolve.documents import map_document, shown_grid, spec_of
     from evolve.heatmap import HeatMap, project, refold
 
@@ -144,7 +185,7 @@ def show_map(
             grid, note = project(shown_grid(opened, record, spec)), ""
         else:
             names = [name.strip() for name in axes.split(",")]
-            grid, note = refold(spec.measures, offered(folded(opened, record)), names)
+            grid, note = refold(spec.measures, offered(opened, record), names)
     x, y = grid.measures
     title = f"{record.name}: fitness over {x.name} and {y.name}"
     title += f" ({note})" if note else ""
@@ -174,11 +215,10 @@ def tasks(as_json: AsJson = False) -> None:
 
 def _corrected(archive: Archive, record: RunRecord, workers: int | None) -> dict[str, Any]:
     """Measure the elites of a run on fresh instances. Raises: UsageError, RunBusy, WorldError."""
-    from evolve.build import num_cores
     from evolve.corrected import corrected
 
     with progress() as told:
-        return corrected(archive, record, workers=workers or num_cores(), report=told, watch=told)
+        return corrected(archive, record, workers=workers, report=told, watch=told)
 
 
 def _tasks() -> list[tuple[Path, Task | None]]:

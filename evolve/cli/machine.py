@@ -127,6 +127,9 @@ def _facts(document: Document) -> Iterator[tuple[str, str | Text]]:
     packages = (f"{name} {version or 'missing'}" for name, version in document["packages"].items())
     yield "Python", ", ".join([document["python"], *packages])
     yield "GPU", document["gpu"] or NONE
+    for gpu in document["gpus"]:
+        memory = f"{gpu['memory_mb']} MiB" if gpu["memory_mb"] else "memory unknown"
+        yield f"GPU {gpu['name']}", f"{memory}: {gpu['slots']} slots unless the task says otherwise"
     worker = document["gpu_worker"]
     here = "yes" if worker["available"] else f"no: {worker['reason']}"
     yield "GPU worker", f"{here} ({worker['promise']})"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evolve.executor import EXECUTORS
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -53,16 +55,50 @@ RunName = Annotated[
 ProgramId = Annotated[
     str, typer.Argument(metavar="PROGRAM", help="The beginning of a program's id.")
 ]
+
+
+def warn_of_password(place: str | None) -> str | None:
+    """Give what `--archive` says; warn where others can read a password in it."""
+    from archive.passwords import has_password
+    from evolve.config import ARCHIVE_VARIABLE
+
+    if place is not None and has_password(place):
+        typer.echo(
+            "warning: --archive carries a password, which lists of processes and the shell's "
+            f"history show: put the URL into the variable {ARCHIVE_VARIABLE}, or leave the "
+            "password out and let ~/.pgpass, PGPASSFILE or PGPASSWORD say it",
+            err=True,
+        )
+    return place
+
+
 ArchivePlace = Annotated[
     str | None,
     typer.Option(
-        "--archive", metavar="URL", help="The archive: a path or URL. [EVOLVE_ARCHIVE, evolve.db]"
+        "--archive",
+        metavar="URL",
+        help="The archive: a path or URL. [EVOLVE_ARCHIVE, evolve.db]",
+        callback=warn_of_password,
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, metavar="N", help="Slots on this machine. [one per core]"),
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        help="Slots. [what cores and GPUs of this machine, or the cluster, have room for]",
+    ),
+]
+ExecutorName = Annotated[
+    str,
+    typer.Option(
+        "--executor",
+        metavar="WHERE",
+        help="Where candidates run: local, or ray for a cluster (--set ray.address=auto).",
+        autocompletion=lambda incomplete: [e for e in EXECUTORS if e.startswith(incomplete)],
+    ),
 ]
 Hours = Annotated[
     float | None,

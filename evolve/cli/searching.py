@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -14,6 +16,7 @@ from evolve.cli.options import (
     ArchivePlace,
     AsJson,
     Evaluations,
+    ExecutorName,
     Hours,
     MinLevel,
     RunName,
@@ -26,10 +29,12 @@ from evolve.cli.options import (
     show_json,
     wall_level,
 )
+from evolve.executor import LOCAL
 
 if TYPE_CHECKING:
     from archive.records import RunRecord
     from archive.store import Archive
+    from evolve.config import RaySettings
     from evolve.messages import Model
     from evolve.run import Run
 
@@ -89,6 +94,7 @@ def run(
         ),
     ] = "published",
     workers: Workers = None,
+    executor: ExecutorName = LOCAL,
     rng_seed: Annotated[
         int,
         typer.Option(min=0, metavar="S", help="Equal numbers give equal runs, with any workers."),
@@ -103,7 +109,9 @@ def run(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="A setting of the task, search.KEY or model.KEY."
+            "--set",
+            metavar="KEY=VALUE",
+            help="A setting of the task, search.KEY, model.KEY or ray.KEY.",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -125,25 +133,30 @@ def run(
 
     \b
     search.  order lookahead parents depth share_grades confirm hurdle
-             embedder similarity judge credit
+             embedder similarity judge credit islands migrate
     model.   concurrency timeout_s retries patience_s max_tokens temperature
              thinking prompt_tokens requests_per_minute tokens_per_minute
              price api stream
+    ray.     address cpus gpus memory_mb patience_s line   (with --executor ray)
     """
     from archive.store import Archive
+    from evolve.build import check_executor, num_slots
     from evolve.config import RunLimits, archive_place
     from evolve.initial import initial_programs
     from evolve.loader import load_task
     from evolve.opening import open_run
 
     loaded = load_task(task, settings or ())
+    check_executor(executor, loaded.ray)
     lowest = wall_level(min_level, loaded.spec.device)
     limits = RunLimits(steps=steps, evaluations=evaluations, hours=hours, usd=usd, tokens=tokens)
     names = model or []
     chosen = operators.split(",") if operators is not None else None
     check_asking(names, chosen, limits, loaded.model)
-    # Before there is a run: one without its key could not begin.
+    # Before there is a run: one without its key, or its GPU, could not begin.
     models = models_of(names, loaded.model)
+    if executor == LOCAL:
+        workers = num_slots(loaded, workers)
     with Archive.open(archive_place(archive)) as opened:
         opened_run = open_run(
             loaded,
@@ -156,7 +169,7 @@ def run(
             models=names,
             min_level=lowest,
         )
-        _work(opened_run, models, workers, None, archive, as_json)
+        _work(opened_run, models, _Place(executor, workers, None), archive, as_json)
 
 
 def resume(
@@ -172,6 +185,7 @@ def resume(
     usd: Usd = None,
     tokens: Tokens = None,
     workers: Workers = None,
+    executor: ExecutorName = LOCAL,
     min_level: MinLevel = None,
     replay: Annotated[
         bool,
@@ -180,6 +194,10 @@ def resume(
         ),
     ] = False,
     archive: ArchivePlace = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="ray.KEY=VALUE", help="Where --executor ray finds places."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Go on with a run, give it more to do, or prove it by doing it again.
@@ -190,15 +208,19 @@ def resume(
     journal, and makes no call. All programs are written, run and graded anew, even where the
     archive knows them. The first step that differs is named, with exit code 1.
 
-    --usd and --tokens bound the whole run: what it spent before counts.
+    --usd and --tokens bound the whole run: what it spent before counts. --executor and ray.* are not
+    kept with a run: tell them again, or go on elsewhere.
 
     Example: evolve resume data_selection-1 --steps 400, or evolve resume data_selection-1 --replay
     """
-    from evolve.config import RunLimits
+    from evolve.build import check_executor
+    from evolve.config import RunLimits, ray_settings
     from evolve.errors import UsageError
     from evolve.opening import replay_run, resume_run, task_of
     from evolve.recording import REPLAY_OF
 
+    ray = ray_settings(settings or ())
+    check_executor(executor, ray)
     given = RunLimits(steps=steps, evaluations=evaluations, hours=hours, usd=usd, tokens=tokens)
     told = given.record()
     if replay and told:
@@ -211,8 +233,11 @@ def resume(
         lowest = wall_level(min_level or record.settings["min_level"], task.spec.device)
         if steps is not None and steps < record.told:
             raise UsageError(f"{record.told} steps are told already: give --steps more than that")
+        place = _Place(executor, workers, lowest)
         if replay:
-            _work(replay_run(record, archive=opened), [], workers, lowest, archive, as_json)
+            replayed = replay_run(record, archive=opened)
+            replayed.task = replace(replayed.task, ray=ray)
+            _work(replayed, [], place, archive, as_json)
             return
         # A replay asks nobody, whatever its run asked.
         names = [] if REPLAY_OF in record.settings else record.settings.get("models", [])
@@ -222,33 +247,54 @@ def resume(
         # A limit that is not told again stands.
         limits = RunLimits(**{**record.limits, **told}) if told else None
         resumed = resume_run(record, archive=opened, limits=limits)
-        _work(resumed, models, workers, lowest, archive, as_json)
+        resumed.task = replace(resumed.task, ray=ray)
+        _work(resumed, models, place, archive, as_json)
 
 
 def _latest_search(archive: Archive) -> RunRecord:
-    """Give the latest run that is no replay of another; the latest of all if there is none."""
+    """Give the latest run that is no replay of another, one that told nothing last; else the latest."""
+    from evolve.documents import FAILED_RUN
     from evolve.recording import REPLAY_OF
 
     searches = [record for record in archive.runs() if REPLAY_OF not in record.settings]
-    return searches[-1] if searches else archive.run()
+    told = [record for record in searches if record.told or record.stop_reason != FAILED_RUN]
+    return (told or searches or [archive.run()])[-1]
+
+
+class _Place(NamedTuple):
+    """Where candidates run, as told on the command line."""
+
+    executor: str
+    workers: int | None
+    min_level: str | None
+
+    @property
+    def is_local(self) -> bool:
+        return self.executor == LOCAL
+
+    def words(self, ray: RaySettings) -> str:
+        """Give the options that name it again, since a run does not keep them."""
+        if self.is_local:
+            return ""
+        return "".join([f" --executor {self.executor}", *(f" --set {each}" for each in ray.told)])
 
 
 def _work(
     run: Run,
     models: Sequence[Model],
-    workers: int | None,
-    min_level: str | None,
+    place: _Place,
     archive: str | None,
     as_json: bool,
 ) -> None:
     """Search under a display, then say what came of it and what to do next.
 
-    archive: as it was named on the command line, so that hints name it too.
+    archive: as it was named on the command line, so that hints name it too, a password left out.
     """
     from rich.console import Console
 
     from archive.errors import ArchiveError
-    from evolve.build import num_cores, search
+    from archive.passwords import without_password
+    from evolve.build import num_slots, search
     from evolve.documents import replay_document, status_document
     from evolve.errors import WorldError
     from evolve.live import display
@@ -258,23 +304,26 @@ def _work(
 
     # The document of --json has standard output to itself.
     console = Console(stderr=as_json, highlight=False)
-    name, slots = run.record.name, workers or num_cores()
-    where = f" --archive {archive}" if archive else ""
+    slots = num_slots(run.task, place.workers) if place.is_local else place.workers or 0
+    name = run.record.name
+    where = f" --archive {shlex.quote(without_password(archive))}" if archive else ""
+    again = f"`evolve resume {name}{where}{place.words(run.task.ray)}` goes on"
     calls = CallsUnderWay()
     try:
         with display(run, slots, console, calls) as view:
             reason = search(
                 run,
-                workers=slots,
+                workers=place.workers,
+                executor=place.executor,
                 models=[calls.counted(model) for model in models],
-                min_level=min_level,
+                min_level=place.min_level,
                 watch=view.watch,
                 report=view.report,
                 signals=True,
                 stopping=view.stopping,
             )
     except (WorldError, ArchiveError, SandboxError, OSError) as error:
-        told = f"the {run.state.told} told steps are kept; `evolve resume {name}{where}` goes on"
+        told = f"the {run.state.told} told steps are kept; {again}"
         raise WorldError(f"{error}\n{told}") from error
     except Differs as error:
         if as_json:
@@ -288,8 +337,7 @@ def _work(
         )
     if reason == "interrupted":
         Console(stderr=True, highlight=False).print(
-            f"interrupted: all {run.state.told} told steps are kept{_answers_kept(run)}; "
-            f"`evolve resume {name}{where}` goes on",
+            f"interrupted: all {run.state.told} told steps are kept{_answers_kept(run)}; {again}",
             markup=False,
             soft_wrap=True,
         )

@@ -63,7 +63,6 @@ def verify(
     Example: evolve verify data_selection-1 --top 5
     """
     from evolve import verify as room
-    from evolve.build import num_cores
 
     with open_archive(archive) as opened, progress() as told:
         result = room.verify(
@@ -71,7 +70,7 @@ def verify(
             opened.run(run),
             top=top,
             strict=strict,
-            workers=workers or num_cores(),
+            workers=workers,
             report=told,
             watch=told,
         )
@@ -99,12 +98,9 @@ def export(
     Example: evolve export data_selection-1 --to found --top 5
     """
     from evolve import export as room
-    from evolve.build import num_cores
 
     with open_archive(archive) as opened, progress() as told:
-        modules = room.export(
-            opened, what, to, top=top, workers=workers or num_cores(), report=told
-        )
+        modules = room.export(opened, what, to, top=top, workers=workers, report=told)
     if as_json:
         typer.echo(json.dumps({"folder": str(to), "modules": modules}))
         return
@@ -127,13 +123,10 @@ def check(
     Example: evolve check tasks/data_selection
     """
     from evolve import check as room
-    from evolve.build import num_cores
 
     lowest = wall_level(min_level)
     with progress() as told:
-        report = room.check(
-            task, workers=workers or num_cores(), min_level=lowest, report=told, watch=told
-        )
+        report = room.check(task, workers=workers, min_level=lowest, report=told, watch=told)
     if as_json:
         typer.echo(json.dumps(report.json(), indent=1))
     else:

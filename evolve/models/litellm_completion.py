@@ -20,6 +20,7 @@ from evolve.models import wire
 from evolve.models.attempt import NO_KEY, scrubbed
 from evolve.models.keys import Keys
 from evolve.models.openai_chat import chat_messages, chat_tools, read
+from evolve.models.providers import meant
 from evolve.models.refusals import Json, late, lost, malformed, refused, said, unsendable
 
 # Read while it is imported, or later. Else it fetches prices and names of headers from the network,
@@ -53,7 +54,7 @@ class LiteLLMCompletion:
 
     def __init__(self, model: str, *, name: str, keys: Keys, url: str | None = None) -> None:
         self.name = name
-        self._litellm = load(f"--model {name}")
+        self._litellm = load(f"--model {name}", model)
         self._model, self._scrub = model, keys.scrub
         self._place = credentials(self._litellm, model, f"--model {name}", keys, url)
 
@@ -97,13 +98,18 @@ class LiteLLMCompletion:
         return asked
 
 
-def load(where: str) -> ModuleType:
-    """Give litellm, made ready. where: what asks for it. Raises: UsageError if it is missing."""
+def load(where: str, model: str) -> ModuleType:
+    """Give litellm, made ready. where: what asks for it, for a model of PROVIDER/NAME.
+
+    Raises: UsageError if it is missing.
+    """
     try:
         return _library()
     except ImportError:
+        other = meant(model)
+        hint = f"did you mean {other}? Else " if other else ""
         raise UsageError(
-            f"{where}: it needs litellm: pip install 'evolve-search[litellm]'"
+            f"{where}: {hint}it needs litellm: pip install 'evolve-search[litellm]'"
         ) from None
 
 
@@ -149,7 +155,9 @@ def credentials(
     try:
         _, provider, _, _ = litellm.get_llm_provider(model=model, api_base=url)
     except litellm.BadRequestError:
-        raise UsageError(f"{where}: litellm knows no such provider") from None
+        other = meant(model, (str(known.value) for known in litellm.LlmProviders))
+        hint = f"; did you mean {other}?" if other else ""
+        raise UsageError(f"{where}: litellm knows no such provider{hint}") from None
     missing = litellm.validate_environment(model=model)["missing_keys"]
     usual = f"{provider.upper()}_API_KEY"
     found = {

@@ -27,6 +27,9 @@ WEIGHTS = {"score": 20.0, "mask": 3.0, "select": 2.0, "view": 1.0}
 ONTO_SCORE = 0.5
 """How often a mask is laid onto a score rather than set in front of the whole choice."""
 
+REPLACED = "x"
+"""The parameter of a view that is given the table which the view takes the place of."""
+
 
 class Insert:
     """Joins a score, sets a mask in front, exchanges the selector or the view of the items."""
@@ -106,7 +109,10 @@ def _weights(tree: ast.Module, parent: Studied, desk: Desk) -> tuple[Piece, floa
 
 
 def _change_view(tree: ast.Module, piece: Piece, parent: Studied, desk: Desk) -> None:
-    """Replace one description of the items, a float table with a row per item, in place."""
+    """Replace one description of the items, a float table with a row per item, in place.
+
+    A view with a parameter `x` is given what it replaces: it changes a table rather than forgets it.
+    """
     items = items_dim(desk.task)
     if parent.probe is None or items is None:
         raise NoEdit("its expressions could not be typed")
@@ -118,10 +124,12 @@ def _change_view(tree: ast.Module, piece: Piece, parent: Studied, desk: Desk) ->
         and site.kind == "f"
         and len(site.shape) == 2
         and site.shape[0] == items
-        and {*piece.parameters} <= {*parameters_of(functions[site.function])}
+        and {*piece.parameters} - {REPLACED} <= {*parameters_of(functions[site.function])}
     ]
     if not sites:
         raise NoEdit("it has no table of the items")
     site = sites[int(desk.rng.integers(len(sites)))]
     node = numbered(tree)[site.number]
-    replace_node(tree, node, call(graft(tree, piece), piece.parameters))
+    assert isinstance(node, ast.expr)
+    arguments = [node if name == REPLACED else name for name in piece.parameters]
+    replace_node(tree, node, call(graft(tree, piece), arguments))

@@ -194,6 +194,35 @@ def test_a_row_that_exists_wins(archive: Archive, run: RunRecord) -> None:
     assert (step.ran, step.outputs_digest) == ({"status": "ok"}, "d0")
 
 
+def test_why_a_run_failed_stands_until_it_ends_again(archive: Archive, run: RunRecord) -> None:
+    for reason, why in (("failed", "no disk"), ("failed", "no grader"), ("failed", "no disk")):
+        with archive.write(run) as journal:
+            for _ in range(2):
+                journal.finish(reason, 1.0, why)
+        assert queries.why_failed(archive) == {run.id: why}
+        assert queries.notes(archive, run.id) == []  # it is about no step
+    with archive.write(run) as journal:
+        journal.finish("interrupted", 2.0)
+    assert queries.why_failed(archive) == {}
+
+
+def test_what_ran_again_may_replace_what_nobody_has_graded(
+    archive: Archive, run: RunRecord
+) -> None:
+    late = {"status": "timeout"}
+    with archive.write(run) as journal:
+        journal.ask([asked(0), asked(1)])
+        for n in (0, 1):
+            journal.written(n, source=f"s{n}", program=f"p{n}", nodes=1)
+            journal.ran(n, {"status": "ok"}, outputs_digest=f"d{n}")
+        journal.evaluated(1, evaluation("p1", "d1"), graded=1)
+        for n in (0, 1):
+            journal.ran(n, late, outputs_digest=None, anew=True)
+    lost, graded = queries.steps(archive, run.id)
+    assert (lost.ran, lost.outputs_digest) == (late, None)
+    assert (graded.ran, graded.outputs_digest) == ({"status": "ok"}, "d1")
+
+
 def test_a_program_that_will_not_be_run_keeps_its_text_and_the_reason(
     archive: Archive, run: RunRecord
 ) -> None:

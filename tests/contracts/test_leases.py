@@ -86,24 +86,17 @@ def test_what_has_run_out_is_taken_over_and_is_its_holders_no_more(both: list[Le
     one, two = both
     assert one.take("key", 0)
     assert two.take("key", LONG_S)
-    assert not one.renew("key", LONG_S)
     one.release("key")
     assert not one.take("key", LONG_S)
     two.release("key")
     assert one.take("key", LONG_S)
 
 
-def test_taking_ones_own_again_and_renewing_both_make_it_last(both: list[Leases]) -> None:
+def test_taking_ones_own_again_makes_it_last(both: list[Leases]) -> None:
     one, two = both
-    for longer in (one.take, one.renew):
-        assert one.take("key", 0)
-        assert longer("key", LONG_S)
-        assert not two.take("key", LONG_S)
-
-
-def test_nobody_renews_what_nobody_holds(both: list[Leases]) -> None:
-    assert not both[0].renew("key", LONG_S)
-    assert both[1].take("key", LONG_S)
+    assert one.take("key", 0)
+    assert one.take("key", LONG_S)
+    assert not two.take("key", LONG_S)
 
 
 def test_a_lease_runs_out_by_the_clock(both: list[Leases]) -> None:
@@ -134,24 +127,19 @@ def test_a_run_that_is_opened_again_has_lost_what_it_held(
         assert after.take("mine", LONG_S)
         # The old writer, if it still moves, takes nothing from its successor.
         assert not before.take("mine", LONG_S)
-        assert not before.renew("mine", LONG_S)
         before.release("mine")
-        before.release_all()
         assert not leases_of(archive, other).take("mine", LONG_S)
 
 
-def test_release_all_gives_back_this_runs_leases_of_all_epochs_and_no_others(
+def test_a_run_that_is_opened_gives_back_what_it_held_and_nothing_else(
     archive: Archive, writers: list[Journal]
 ) -> None:
     resting, other = writers
     assert leases_of(archive, resting).take("old", LONG_S)
     assert leases_of(archive, other).take("theirs", LONG_S)
     resting.close()
-    with archive.write(resting.run) as again:
-        leases = leases_of(archive, again)
-        assert leases.take("new", LONG_S)
-        leases.release_all()
-    assert keys(archive) == {"theirs"}
+    with archive.write(resting.run):
+        assert keys(archive) == {"theirs"}
 
 
 def test_of_two_that_take_over_from_a_dead_holder_one_gets_it(
@@ -172,7 +160,7 @@ def test_of_two_that_take_over_from_a_dead_holder_one_gets_it(
         slower = leases_of(own, third)
         assert not slower.take("key", LONG_S)
     assert won == [True]
-    assert faster.renew("key", LONG_S)
+    assert faster.take("key", LONG_S)
 
 
 # -- processes --------------------------------------------------------------------------------
@@ -239,9 +227,8 @@ def test_a_server_that_breaks_the_connection_is_asked_again(
     if archive.database.lock_file is not None:
         return  # nothing to break
     one, two = both
-    for deed in (lambda: one.take("key", LONG_S), lambda: one.renew("key", LONG_S)):
-        break_next_commit(archive)
-        assert deed()
+    break_next_commit(archive)
+    assert one.take("key", LONG_S)
     assert not two.take("key", LONG_S)
     break_next_commit(archive)
     one.release("key")
@@ -262,9 +249,9 @@ def break_next_commit(archive: Archive) -> None:
 RUNS = st.integers(0, 2)
 KEYS = st.sampled_from(["a", "b"])
 DEEDS = st.one_of(
-    st.tuples(st.sampled_from(["take", "renew"]), RUNS, KEYS, st.sampled_from([0.0, LONG_S])),
+    st.tuples(st.just("take"), RUNS, KEYS, st.sampled_from([0.0, LONG_S])),
     st.tuples(st.just("release"), RUNS, KEYS),
-    st.tuples(st.sampled_from(["release_all", "open", "close"]), RUNS),
+    st.tuples(st.sampled_from(["open", "close"]), RUNS),
 )
 
 
@@ -278,12 +265,6 @@ class Model:
     def take(self, writer: tuple[int, int], key: str, seconds: float) -> bool:
         holder, left = self.held.get(key, (writer, 0.0))
         if left > 0 and holder in self.alive and holder != writer:
-            return False
-        self.held[key] = writer, seconds
-        return True
-
-    def renew(self, writer: tuple[int, int], key: str, seconds: float) -> bool:
-        if self.held.get(key, (None, 0))[0] != writer:
             return False
         self.held[key] = writer, seconds
         return True
@@ -318,6 +299,7 @@ def test_any_deeds_in_any_order_leave_each_key_with_the_holder_that_a_dictionary
             elif name == "open":
                 if writer not in model.alive:
                     journals[number] = stack.enter_context(archive.write(journal.run))
+                    model.release_all(writer)
                     model.alive.add(writer_of(journals[number].run))
             elif writer in model.alive:
                 expected = getattr(model, name)(writer, *rest)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,17 +15,34 @@ from evolve.belief import (
     Belief,
     Calibration,
     Comparison,
+    calibration_of,
     compared,
     comparison,
     comparison_of,
     gain_noise,
 )
+from evolve.cells import Elite
+from evolve.state import Valuation
 
-moderate = st.floats(-10, 10, allow_nan=False)
+# Scores have ten digits: a gain of 1e-18 is not one that a run can see.
+moderate = st.floats(-10, 10, allow_nan=False).map(lambda value: round(value, 6))
 variances = st.floats(0.001, 4)
 children = st.builds(Belief, base=moderate, gain=moderate, noise=variances, doubt=st.floats(0, 1))
 known = st.builds(
     replace, children, found=moderate, weight=st.floats(0.1, 100), fresh=st.integers(1, 99)
+)
+# Whatever a run may come to hold: noise that nobody knows, no evidence or nearly certain evidence.
+large = st.floats(-1e6, 1e6, allow_nan=False)
+any_belief = st.builds(
+    Belief,
+    base=large,
+    gain=large,
+    noise=st.none() | st.floats(0, 1e6),
+    doubt=st.floats(0, 1e6),
+    chosen=st.booleans(),
+    found=large,
+    weight=st.just(0.0) | st.floats(1e-6, 1e18),
+    fresh=st.integers(0, 99),
 )
 ANCHOR = Belief(0.0, noise=0.3, chosen=False)
 
@@ -40,11 +58,11 @@ def block(means, noise=0.5, n=8):
 
 
 @st.composite
-def calibrations(draw):
+def calibrations(draw, challengers=children):
     """Learn from some blocks, each with a challenger and the anchor."""
     after = Calibration()
     for _ in range(draw(st.integers(0, 8))):
-        child, mean, level = draw(children), draw(moderate), draw(moderate)
+        child, mean, level = draw(challengers), draw(moderate), draw(moderate)
         after = after.with_child(child.noise)
         after, _ = compared(after, [child, ANCHOR], 1, block([mean + level, level]))
     return after
@@ -68,6 +86,31 @@ def test_more_evidence_makes_surer(calibration, belief, more):
     _, variance = calibration.posterior(belief)
     _, after = calibration.posterior(replace(belief, weight=belief.weight + more))
     assert 0.0 < after < variance
+
+
+@given(calibrations(), st.one_of(children, known), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_no_calibration_believes_more_than_the_bound(calibration, belief, chosen):
+    belief = replace(belief, chosen=chosen)
+    assert calibration.posterior(belief)[0] <= belief.most
+
+
+@given(calibrations(any_belief), any_belief)
+@settings(max_examples=500, deadline=None)
+def test_a_calibrations_own_bound_lies_between_its_mean_and_the_bound_for_all(calibration, belief):
+    assert calibration.posterior(belief)[0] <= calibration.most(belief) <= belief.most
+
+
+@given(calibrations(any_belief), any_belief, st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_an_elite_is_valued_at_no_more_than_its_bound(calibration, belief, is_anchor):
+    """The anchor, too, which is worth what it measured."""
+    belief = replace(belief, gain=0.0, chosen=False, found=belief.base) if is_anchor else belief
+    known = SimpleNamespace(belief=lambda n, told: belief if n == 0 else None)
+    value = Valuation(known, 1, calibration, 0 if is_anchor else None)
+    for elite in (Elite(0, "p0", belief.base + belief.gain, 3), Elite(1, "p1", 0.5, 3)):
+        valued = value(elite)
+        assert valued.mean <= value.most(elite) <= valued.most
 
 
 @given(calibrations(), children)
@@ -174,6 +217,12 @@ def test_only_the_first_fresh_block_of_a_child_that_was_better_teaches():
     assert (once.challengers, twice.challengers) == (1, 1)
     worse, _ = compared(once, [replace(child, gain=-1.0), ANCHOR], 1, block([1.0, 0.0]))
     assert worse.challengers == 1
+
+
+@given(calibrations())
+@settings(max_examples=20, deadline=None)
+def test_sums_are_read_as_they_were_kept_whatever_another_version_kept_besides(calibration):
+    assert calibration_of(calibration.plain() | {"of_another_version": 1.0}) == calibration
 
 
 # --- one fresh block ---

@@ -32,11 +32,25 @@ def test_a_path_and_a_bare_name_find_the_same_task(tmp_path, monkeypatch):
         ("data_selektion", "did you mean data_selection"),
         ("some/where/else", "no such folder"),
         ("tests", "has no task.toml"),
+        ("tests/tasks/toy/task.toml", "is a file: name the folder that holds task.toml"),
     ],
 )
 def test_what_is_no_task_is_told_with_a_way_on(name, message):
     with pytest.raises(TaskError, match=message):
         load_task(name)
+
+
+def test_an_empty_folder_is_told_what_a_task_has_and_hides_no_shipped_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine/inner").mkdir(parents=True)
+    Path("data_selection").mkdir()
+    for name in ("mine/inner", tmp_path / "mine" / "inner"):
+        with pytest.raises(TaskError, match=r"inner: is empty: a task has task\.toml, task\.py,"):
+            find_task(name)
+    Path("mine/inner").rmdir()
+    with pytest.raises(TaskError, match=r"mine: is empty: .*`evolve new NAME`"):
+        find_task("mine")
+    assert find_task("data_selection") != tmp_path / "data_selection"
 
 
 def test_settings_keep_the_types_of_their_defaults():
@@ -121,6 +135,17 @@ def test_a_wrong_task_toml_names_the_key_and_what_it_must_be(toy, old, new, mess
     # One key is wrong and one line says so, in words of ours.
     assert len(str(raised.value).splitlines()) == 1
     assert not re.search("Input should|Field required|Extra inputs|Value error", str(raised.value))
+
+
+def test_a_task_toml_that_lacks_everything_is_told_each_key_with_an_example(tmp_path):
+    (tmp_path / "task.toml").write_text("")
+    with pytest.raises(TaskError) as raised:
+        read_spec(tmp_path / "task.toml")
+    lacking = str(raised.value).splitlines()
+    examples = ("name = ", "about = ", "entry = ", "[[measures]]")
+    assert len(lacking) == len(examples)
+    assert all("is missing; write " in line for line in lacking)
+    assert all(example in line for line, example in zip(lacking, examples, strict=True))
 
 
 def test_the_digest_covers_what_decides_a_grade_and_nothing_else(toy):

@@ -87,6 +87,7 @@ def test_every_third_goes_to_the_challenger_of_a_cell_that_has_waited_longest(ru
             continue
         state = each.state
         confirming = {step.parents[0] for step in each.under_way if step.kind is Kind.CONFIRM}
+        confirming |= {n for busy in (*confirming, state.anchor) for n in state.stand_ins(busy)}
         waiting = [
             elite.step
             for _, elite in state.grid.shown()
@@ -107,6 +108,7 @@ def test_of_those_nobody_confirmed_the_one_that_could_most_be_the_best_is_first(
             continue
         leader = state.best_confirmed or state.ranked[0]
         confirming = {step.parents[0] for step in each.under_way if step.kind is Kind.CONFIRM}
+        confirming |= {n for busy in (*confirming, state.anchor) for n in state.stand_ins(busy)}
         promising = {
             elite.step: elite.mean + elite.error
             for elite in state.ranked

@@ -154,6 +154,43 @@ def test_what_revaluing_lets_go_empties_its_cell():
     assert list(emptied.changed(grid)) == [((0, 0), ())]
 
 
+values = st.lists(st.integers(-3, 3), min_size=1, max_size=8)
+acts = st.lists(
+    st.one_of(
+        st.tuples(st.just("place"), st.integers(0, 2), st.integers(-3, 3), st.booleans()),
+        st.tuples(st.just("value"), values, st.sets(st.integers(0, 2))),
+        st.tuples(st.just("look"), st.integers(0, 2)),
+    ),
+    max_size=30,
+)
+
+
+@given(acts, st.integers(1, 3))
+@settings(max_examples=300, deadline=None)
+def test_a_cell_that_nobody_looks_at_holds_what_it_held_if_somebody_had(acts, depth):
+    grid, looked = Grid(MEASURES, depth), Grid(MEASURES, depth)
+    for step, (act, *terms) in enumerate(acts):
+        if act == "place":
+            x, fitness, confirmed = terms
+            elite = Elite(step, f"p{step}", float(fitness), 1, fresh=8 if confirmed else 0)
+            grid, placement = grid.place((x, 0), elite)
+            looked, seen = looked.place((x, 0), elite)
+            assert placement is seen
+        elif act == "value":
+            worth, now = terms
+            now = {(x, 0) for x in now}
+
+            def value(elite, worth=worth):
+                return replace(elite, believed=float(worth[elite.step % len(worth)]))
+
+            grid, looked = grid.revalued(value, now), looked.revalued(value, now)
+        else:
+            grid.cells.get((terms[0], 0), ())
+        tuple(looked.elites())
+    assert grid == looked
+    assert list(grid.changed(looked)) == []
+
+
 def test_statistics_of_a_small_grid():
     grid = Grid(MEASURES)
     for step, (cell, fitness) in enumerate(

@@ -1,6 +1,7 @@
 """What a review asks and keeps, and what a rejected program is to those that come after it."""
 
 import asyncio
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -172,6 +173,7 @@ def test_near_elites_come_the_nearest_first(monkeypatch):
     monkeypatch.setattr(known, "_elites", lambda snapshot: (list("abcde"), [apart] * 5))
     monkeypatch.setattr(known, "_sketch_of", lambda behaviour, record: apart)
     monkeypatch.setattr(neighbours, "distances", lambda *_: apart)
-    found = known.near(Probed("hash", b"", "deterministic", 0.0), None)
+    snapshot = SimpleNamespace(step=lambda n: n)
+    found = known.near(Probed("hash", b"", "deterministic", 0.0), snapshot)
     assert [(each.told, each.distance) for each in found] == [("c", 0.0), ("b", 0.04), ("d", 0.04)]
     assert known.near(Probed(None, b"", None, 0.0), None) == []

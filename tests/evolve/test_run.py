@@ -14,7 +14,7 @@ from archive.store import Archive
 from evolve import RunLimits, load_task, open_run, resume_run
 from evolve.calls import Calls
 from evolve.desk import JournaledDesk
-from evolve.errors import UsageError, WorldError
+from evolve.errors import TaskError, UsageError, WorldError
 from evolve.hashing import plain_digest
 from evolve.messages import Message, Reply, Usage
 
@@ -239,6 +239,25 @@ def test_brief_and_baselines_may_change_and_a_run_still_resumes(archive, tmp_pat
     (tmp_path / "toy" / "brief.md").write_text("other words")
     (tmp_path / "toy" / "programs" / "new.py").write_text(program(1))
     resume_run(archive.run(), archive=archive).close("interrupted")
+
+
+def test_a_run_is_resumed_where_its_task_was_moved_to(archive, tmp_path, monkeypatch):
+    import shutil
+
+    shutil.copytree(TOY, tmp_path / "before" / "toy")
+    open_run(load_task(tmp_path / "before" / "toy"), archive=archive).close("interrupted")
+    (tmp_path / "after").mkdir()
+    shutil.move(tmp_path / "before", tmp_path / "after" / "tasks")
+    with pytest.raises(TaskError, match="before/toy: no such folder, and no task toy"):
+        resume_run(archive.run(), archive=archive)
+    monkeypatch.chdir(tmp_path / "after")
+    shutil.copytree(tmp_path / "after" / "tasks" / "toy", tmp_path / "after" / "toy")
+    for changed in ("toy", "tasks/toy"):  # another one of its name hides it not
+        resume_run(archive.run(), archive=archive).close("interrupted")
+        with (tmp_path / "after" / changed / "task.py").open("a") as file:
+            file.write("\n# another grader\n")
+    with pytest.raises(TaskError, match="before/toy: no such folder"):
+        resume_run(archive.run(), archive=archive)
 
 
 class Recorder:

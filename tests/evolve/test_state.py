@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from archive.records import Evaluation, Kind, Status, Step
 from evolve.belief import comparison
 from evolve.folding import fold
-from evolve.grid import Grid
+from evolve.grid import Elite, Grid
 from evolve.spec import Measure
-from evolve.state import Rules, State
+from evolve.state import NUM_BEST, Rules, State
 from evolve.telling import tell
 
 MEASURES = (
@@ -139,6 +139,38 @@ def test_elites_hold_what_is_believed_of_them(run):
         for elite in (*state.grid.elites(), *state.best):
             assert elite.fresh == state.belief(elite.step).fresh
         assert list(state.best) == sorted(state.best, key=lambda elite: elite.key())
+
+
+# Of many cells most hold nobody who could be among the best, and nobody looks at them.
+wide_runs = st.builds(
+    drawn_run.DrawnRun,
+    chance=st.integers(0, 2**32).map(Random),
+    confirm=st.sampled_from([0.3, 0.5]),
+    bins=st.just(25),
+)
+
+
+@given(wide_runs)
+@settings(max_examples=20, deadline=None)
+def test_after_a_confirm_step_nobody_is_better_than_the_best(run):
+    for state in run.states(150):
+        if state.told and state.history.entries[state.told - 1].step.kind is Kind.CONFIRM:
+            among = {elite.step: elite for elite in (*state.best, *state.grid.elites())}
+            assert list(state.best) == sorted(among.values(), key=Elite.key)[:NUM_BEST]
+
+
+@given(runs)
+@settings(max_examples=40, deadline=None)
+def test_an_elite_is_believed_alike_whether_it_was_looked_at_between_or_not(run):
+    """`known` looks at every cell; who only folds looks at few."""
+    looked = list(run.states(60))
+    folded = State(Grid(drawn_run.MEASURES, depth=2), Rules(run.confirm))
+    for entry in looked[-1].history.entries:
+        folded = fold(folded, entry.step, entry.evaluation, entry.nodes)
+    assert known(folded) == known(looked[-1])
+    for elite in folded.grid.elites():
+        if folded.belief(elite.step):
+            assert elite.most == folded.belief(elite.step).most
 
 
 def known(state):

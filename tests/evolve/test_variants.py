@@ -1,5 +1,6 @@
 """A task that extends another: its keys over the other's keys, its files over the other's files."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -165,3 +166,56 @@ def test_what_instances_refuse_of_a_users_file_is_told_without_lines_of_code(bas
         report = check(base, workers=2)
         errors = [each.message for each in report.findings if each.severity == "error"]
         assert "toy: own.npz: holds no X" in errors
+
+
+READER = """
+import importlib.util
+import zipfile
+
+from .base.task import grade
+from .base.task import instances as others
+
+
+def instances(split, settings, block=0):
+    if settings.data.path.endswith(".npz"):
+        zipfile.ZipFile(settings.data.path)
+    else:
+        file = settings.data.path.rpartition(":")[0]
+        spec = importlib.util.spec_from_file_location("own", file)
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    yield from others(split, settings, block)
+"""
+
+
+def told_of(folder):
+    report = check(folder, workers=1)
+    return [each.message for each in report.findings if each.severity == "error"]
+
+
+def test_a_users_file_that_a_task_stumbles_over_is_told_in_one_line(base, tmp_path):
+    file = tmp_path / "own.npz"
+    file.write_text("no archive")
+    folder = variant(base, f'[settings]\n"data.path" = "{file}"\n', task=READER)
+    line = "the task could not read it: BadZipFile: File is not a zip file"
+    told = [each for each in told_of(folder) if each.startswith(f"short: data.path={file}: {line}")]
+    assert re.fullmatch(r".* \(line \d+ of task\.py\)", told[0])
+
+
+def test_a_users_script_that_ends_the_process_is_told_by_its_name(base, tmp_path):
+    script, other = tmp_path / "train.py", tmp_path / "other.txt"
+    script.write_text("raise SystemExit(2)\n")
+    other.write_text("")
+    settings = f'[settings]\n"data.path" = "{script}:build"\n"other.path" = "{other}"\n'
+    (told,) = told_of(variant(base, settings, task=READER))
+    assert told.startswith(f"short: data.path={script}:build: cannot be imported: it ended the")
+    assert "(exit code 2)" in told
+    assert 'if __name__ == "__main__":' in told
+
+
+def test_a_task_that_ends_the_process_itself_is_told_so(base):
+    (base / "task.py").write_text(
+        "def instances(split, settings, block=0):\n    raise SystemExit(3)\n\n\n"
+        "def grade(instance, output):\n    return None\n"
+    )
+    line = "toy/task.py: instances('probe', settings, block=0) ended with SystemExit(3)"
+    assert line in told_of(base)

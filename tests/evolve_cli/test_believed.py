@@ -7,12 +7,19 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from sqlalchemy import update
 
-from archive import queries
+from archive import queries, schema
 from archive.records import Evaluation, Kind, Status
 from archive.store import Archive
 from evolve import RunLimits, load_task, open_run
-from evolve.believed import believed_of, challenger_document, folded, offered
+from evolve.believed import (
+    believed_of,
+    challenger_document,
+    confirmations_document,
+    folded,
+    offered,
+)
 from evolve.documents import elites_document, map_document, shown_grid, spec_of, status_document
 from evolve.heatmap import refold
 from evolve.live import LiveDisplay, LogLines
@@ -169,6 +176,24 @@ def test_status_names_the_best_that_was_confirmed_and_what_confirming_taught(arc
     assert f"({best['program'][:8]}), confirmed on {best['fresh']} fresh" in text
 
 
+def test_what_was_taught_is_kept_with_its_run_and_folded_where_it_is_not(tmp_path):
+    """An archive of an earlier version keeps no sums."""
+    with Archive.open(tmp_path / "evolve.db") as archive:
+        told, seen = teller(archive), []
+        while told.tell():
+            record, state = archive.run(), told.run.state
+            if state.confirms:
+                kept = confirmations_document(archive, record, state.confirms)
+                assert kept["blocks"] == state.calibration.blocks
+                seen.append(kept)
+        told.run.close("steps")
+        forget = update(schema.runs).values(taught=None)
+        archive.database.write("forget", lambda connection: connection.execute(forget))
+        assert queries.taught(archive, record.id) is None
+        assert confirmations_document(archive, record, state.confirms) == seen[-1]
+    assert len({each["blocks"] for each in seen}) > 5
+
+
 def test_a_challenger_is_shown_beside_the_best_while_it_is_believed_better(tmp_path):
     with Archive.open(tmp_path / "evolve.db") as archive:
         told, seen = teller(archive), set()
@@ -236,7 +261,7 @@ def test_a_map_shows_what_elites_are_believed_to_be_worth(archive):
 
 def test_on_other_axes_programs_stand_as_they_are_believed_now(archive, state):
     measures = spec_of(archive, archive.run()).measures
-    grid, _ = refold(measures, offered(folded(archive, archive.run())), ["lean", "spread"])
+    grid, _ = refold(measures, offered(archive, archive.run()), ["lean", "spread"])
     assert len(grid.cells) == 3
     for _, elite in grid.shown():
         mean, variance = state.believed(elite.step)
@@ -255,7 +280,7 @@ def test_of_those_that_do_the_same_the_shortest_stands_on_other_axes(tmp_path):
             (step,) = run.tell(assignment, longer, found)
         assert (step.status, step.duplicate_of) == (Status.DUPLICATE, 2)
         run.close("steps")
-        assert {each.elite.step for each in offered(folded(archive, run.record))} == {0, 1, 3}
+        assert {each.elite.step for each in offered(archive, run.record)} == {0, 1, 3}
         assert {elite["step"] for elite in elites_document(archive, run.record)} >= {3}
         shown = show_document(archive, step.program)
     assert "in place of a longer one that does the same" in drawn(program_view(shown))
@@ -277,7 +302,7 @@ def test_what_fails_on_fresh_instances_is_on_no_map(tmp_path):
         while told.tell():
             pass
         told.run.close("steps")
-        steps = {each.elite.step for each in offered(folded(archive, told.run.record))}
+        steps = {each.elite.step for each in offered(archive, told.run.record)}
         assert failed[0] not in steps
         assert believed_of(archive, told.run.record, failed[0]) is not None
         assert failed[0] not in {row.step for row in queries.elites(archive, told.run.record.id)}

@@ -20,8 +20,8 @@ STATUS_KEYS = {
     "run", "name", "task", "state", "rng_seed", "lookahead", "order", "level", "steps",
     "steps_by_kind", "evaluations", "gradings", "statuses", "near_limits", "duplicates",
     "best_fitness", "num_elites", "coverage", "qd_score", "norm_qd_score", "usd", "tokens", "seconds",
-    "operators", "models", "arms", "usd_unsettled", "hashing", "hurdle", "diversity", "best", "challenger",
-    "confirmations",
+    "operators", "models", "arms", "usd_unsettled", "tokens_unsettled", "hashing", "hurdle", "diversity", "best", "challenger",
+    "confirmations", "failure", "islands",
 }  # fmt: skip
 STATUSES = {"ok", "duplicate", "invalid", "crashed", "timeout", "over_limit", "unwritten"}
 ELITE_KEYS = {

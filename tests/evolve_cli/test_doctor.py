@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evolve import doctor
+from evolve import doctor, gpus
 from evolve.cli.machine import complete_level
 from sandbox import LEVELS, SandboxError, levels, proof
 from sandbox.attack import attacks
@@ -18,7 +18,7 @@ from sandbox.proof import Finding
 
 KEY = "sk-never-shown-4f1c"
 KEYS = {
-    "level", "why", "min_level", "levels", "kernel", "control_group", "python", "packages", "gpu",
+    "level", "why", "min_level", "levels", "kernel", "control_group", "python", "packages", "gpu", "gpus",
     "gpu_worker", "keys", "archive", "proof", "held",
 }  # fmt: skip
 LINE_KEYS = {"attack", "family", "title", "held", "said"}
@@ -153,14 +153,14 @@ def test_a_level_is_completed():
 
 
 def test_without_a_gpus_driver_torch_is_not_asked(monkeypatch):
-    monkeypatch.setattr(doctor, "_GPU_DEVICES", ("/dev/no_such_gpu",))
+    monkeypatch.setattr(gpus, "DRIVERS", ("/dev/no_such_gpu",))
     monkeypatch.setattr(doctor.subprocess, "Popen", None)
     with doctor._gpu_question() as gpu:
         assert gpu() is None
 
 
 def test_the_gpu_is_named_by_a_process_of_its_own(monkeypatch):
-    monkeypatch.setattr(doctor, "_GPU_DEVICES", ("/dev/null",))
+    monkeypatch.setattr(gpus, "DRIVERS", ("/dev/null",))
     monkeypatch.setattr(doctor, "_GPU_QUESTION", "print('Accelerator 9')")
     with doctor._gpu_question() as gpu:
         assert gpu() == "Accelerator 9"
@@ -176,7 +176,7 @@ def test_the_gpu_worker_is_named_as_weaker_and_tried_out():
 
 
 def test_a_broken_driver_is_no_gpu(monkeypatch):
-    monkeypatch.setattr(doctor, "_GPU_DEVICES", ("/dev/null",))
+    monkeypatch.setattr(gpus, "DRIVERS", ("/dev/null",))
     monkeypatch.setattr(doctor, "_GPU_QUESTION", "raise RuntimeError('no driver')")
     with doctor._gpu_question() as gpu:
         assert gpu() is None

@@ -41,7 +41,7 @@ def elite(step, fitness):
 
 
 def test_a_map_shows_the_best_and_the_empty_cells_without_colour():
-    grid = Grid((X, Y), 3, {(0, 0): (elite(1, -1.0),), (4, 2): (elite(2, 0.0),)})
+    grid = Grid.of((X, Y), 3, {(0, 0): (elite(1, -1.0),), (4, 2): (elite(2, 0.0),)})
     top, middle, bottom = drawn(HeatMap(grid, "toy-1"))[2:5]
     assert top.split() == ["0.3333", "·", "·", "·", "·", "*"]
     assert middle.split()[1:] == ["·"] * 5
@@ -50,14 +50,14 @@ def test_a_map_shows_the_best_and_the_empty_cells_without_colour():
 
 def test_a_map_that_is_too_wide_shares_columns_and_says_so():
     wide = Measure(name="spread", range=(0.0, 1.0), bins=100)
-    grid = Grid((wide, Y), 3, {(99, 0): (elite(1, 1.0),), (98, 0): (elite(2, 2.0),)})
+    grid = Grid.of((wide, Y), 3, {(99, 0): (elite(1, 1.0),), (98, 0): (elite(2, 2.0),)})
     lines = drawn(HeatMap(grid, "toy-1"))
     assert "2 bins of spread share a column" in lines[1]
     assert lines[5].count("*") == 1
 
 
 def test_a_grid_of_three_measures_is_drawn_over_the_first_two():
-    grid = Grid((X, Y, X), 3, {(0, 0, 0): (elite(1, 0.1),), (0, 0, 4): (elite(2, 0.2),)})
+    grid = Grid.of((X, Y, X), 3, {(0, 0, 0): (elite(1, 0.1),), (0, 0, 4): (elite(2, 0.2),)})
     assert project(grid).cells == {(0, 0): (elite(2, 0.2),)}
 
 
@@ -145,7 +145,7 @@ class ToyRun:
         self.initial = [("trivial", "")]
         self.state = State(Grid((X, Y)))
         self.seconds = 0.0
-        self.num_working = 7
+        self.waits_for = None
 
     def tell(self, fitness, model=None):
         n = self.state.told
@@ -166,7 +166,7 @@ def test_a_log_names_each_new_best_and_shows_now_and_then_that_it_lives():
     with LogLines(run, 2, console, now=lambda: next(moments)) as log:
         for fitness in (0.5, 0.4, 0.3, 0.6):
             log.watch(run.tell(fitness))
-        log.stopping()
+        log.stopping(2)
     lines = console.file.getvalue().splitlines()
     assert lines[0] == "toy-1  task toy, rng_seed 0, 2 workers"
     assert lines[1].startswith("new best 0.5000 ± 0.0100 (n = 4): initial program trivial")
@@ -178,13 +178,13 @@ def test_a_log_names_each_new_best_and_shows_now_and_then_that_it_lives():
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_live_display_fits_its_terminal(width):
     run = ToyRun()
-    display = LiveDisplay(run, 2, Console(file=io.StringIO(), width=width, force_terminal=True))
+    display = LiveDisplay(run, Console(file=io.StringIO(), width=width, force_terminal=True))
     assert "none yet" in " ".join(drawn(display.draw(), width))
     display.report(3, 8, "training proxy nets")
     assert "3/8" in " ".join(drawn(display.draw(), width))
     for fitness in (0.5, 0.6):
         display.watch(run.tell(fitness))
-    display.stopping()
+    display.stopping(2)
     text = "\n".join(drawn(display.draw(), width))
     assert "2/10 steps" in text
     assert "training proxy nets" not in text
@@ -200,10 +200,11 @@ def test_a_display_tells_what_models_cost_and_how_many_are_asked(limits):
     spent = "$1.2500, 1,200 tokens, 2 calls in flight"
     if limits.usd:
         spent = "$1.2500 of $5, 1,200 of 20,000 tokens, 2 calls in flight"
-    assert spent in "\n".join(drawn(LiveDisplay(run, 2, console, calls).draw()))
-    with LogLines(run, 2, console, calls=calls):
-        pass
+    assert spent in "\n".join(drawn(LiveDisplay(run, console, calls).draw()))
+    with LogLines(run, 2, console, calls=calls) as log:
+        log.stopping(3)
     assert spent in console.file.getvalue()
+    assert "finishing 3 running and 2 calls ..." in console.file.getvalue()
 
 
 def test_a_log_names_the_model_of_a_new_best_where_there_are_several():
@@ -217,9 +218,9 @@ def test_a_log_names_the_model_of_a_new_best_where_there_are_several():
 
 def test_a_display_tells_nothing_of_money_where_no_model_is_paid():
     run, console = ToyRun(), Console(file=io.StringIO(), width=120)
-    assert "spent" not in "\n".join(drawn(LiveDisplay(run, 2, console).draw()))
+    assert "spent" not in "\n".join(drawn(LiveDisplay(run, console).draw()))
     run.means, run.record.settings = Means({}, ["anthropic/one"]), {"replay_of": "toy-0"}
-    assert "spent" not in "\n".join(drawn(LiveDisplay(run, 2, console).draw()))
+    assert "spent" not in "\n".join(drawn(LiveDisplay(run, console).draw()))
 
 
 def test_a_bound_on_dollars_tells_how_much_is_done_and_left():

@@ -141,7 +141,7 @@ def test_what_the_probes_decide_is_a_hit_of_its_own_kind_and_no_witness_for_them
     steps = [
         step("p", "d", behaviour="b"),
         step("q", "d", behaviour="b", ran=False, exact="p", probes_only=True),
-        step("r", behaviour="b", ran=False, trusts=0, probes_only=True, quality=(1.0, {})),
+        step("r", behaviour="b", ran=False, trusts=0, probes_only=True, quality=(1.0, "{}")),
         step("q", ran=False),
         step("r", ran=False),
     ]
@@ -152,7 +152,7 @@ def test_what_the_probes_decide_is_a_hit_of_its_own_kind_and_no_witness_for_them
 
 
 def test_audits_that_find_another_quality_are_wrong_hits():
-    one, other = (0.5, {"spread": 1.0}), (0.5, {"spread": 2.0})
+    one, other = (0.5, '{"spread":1.0}'), (0.5, '{"spread":2.0}')
     hit = {"trusts": 0, "probes_only": True, "ran": False}
     steps = [step("p", n=0, quality=one), *[step(f"h{i}", n=9, **hit) for i in range(7)]]
     steps += [step(f"a{n}", n=n, quality=one, audits=0) for n in range(1, 10)]

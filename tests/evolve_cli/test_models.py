@@ -19,6 +19,7 @@ from evolve.messages import FailedCall, Reply, Usage
 from evolve.models.scripted import ScriptedModel
 from evolve.program_view import prompt_view
 from evolve.selection import terms_of
+from evolve.status_view import status_table
 
 TOY = Path(__file__).resolve().parents[1] / "tasks/toy"
 QUICK = ("grade_ms=0", "pools=2", "probes=1")
@@ -107,6 +108,8 @@ def test_status_tells_every_dollar_by_model_and_by_operator(asked):
     assert all(row["failed"] > 0 for row in models.values())
     assert 0 < models[PRICED]["usd_unsettled"] < models[PRICED]["usd"]
     assert status["usd_unsettled"] == models[PRICED]["usd_unsettled"]
+    assert status["tokens_unsettled"] == sum(row["tokens_unsettled"] for row in models.values())
+    assert 0 < status["tokens_unsettled"] < status["tokens"]
     assert (models[PRICED]["unpriced"], models[UNPRICED]["usd"]) == (0, 0.0)
     assert models[UNPRICED]["unpriced"] > 0
     assert operators["tune"]["usd"] == operators["tune"]["tokens"] == 0
@@ -162,13 +165,22 @@ def test_a_call_that_a_kill_cut_off_is_unsettled_before_and_after_the_run_is_ope
         search_step = run.ask()
         request = {"model": PRICED, "messages": [], "max_tokens": 16}
         run.journal.send(
-            Answer(search_step.n, 0, "model", "digest", request, "sent", reserved_usd=0.5)
+            Answer(
+                *(search_step.n, 0, "model", "digest", request, "sent"),
+                reserved_usd=0.5,
+                reserved_tokens=1600,
+            )
         )
         run.close("interrupted")
         for _ in range(2):  # before and after the run is opened again
             status = status_document(archive, archive.run())
             assert status["usd_unsettled"] == 0.5
-            assert status["usd"] == 0.5  # what is unsettled is a part of what is spent
+            assert status["tokens_unsettled"] == 1600
+            # What is unsettled is a part of what is spent.
+            assert (status["usd"], status["tokens"]) == (0.5, 1600)
+            console = Console(file=io.StringIO(), width=120)
+            console.print(status_table(status))
+            assert "up to $0.5000 and 1,600 tokens of calls" in console.file.getvalue()
             resume_run(archive.run(), archive=archive).close("interrupted")
 
 
@@ -315,4 +327,9 @@ def test_a_model_that_refuses_ends_with_1_and_all_is_kept(alone):
     assert "refuses to answer" in failed.stderr
     assert "`evolve resume toy-1` goes on" in failed.stderr
     assert KEY not in failed.stdout + failed.stderr
-    assert alone.json("runs")[0]["state"] == "failed"
+    listed, status = alone.json("runs")[0], alone.json("status")
+    assert (listed["state"], status["state"]) == ("failed", "failed")
+    assert listed["failure"] == status["failure"]
+    assert listed["failure"] in failed.stderr
+    assert "toy-1 failed: openai/stub" in alone("runs").stdout
+    assert "refuses to answer" in alone("status").stdout

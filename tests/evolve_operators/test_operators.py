@@ -19,6 +19,7 @@ from evolve.operators import OFFLINE, offered
 from evolve.operators.child import MAX_NODES, TRIALS
 from evolve.program import count_nodes, program_id
 from evolve.screen import screen
+from evolve.spec import Block
 
 EVERY = pytest.mark.parametrize("name", list(OFFLINE))
 DRAWS = 12
@@ -50,6 +51,16 @@ def test_insert_is_offered_only_where_there_is_a_vocabulary(kit: Any) -> None:
     assert "insert" not in offered(kit.worlds["toy"].task)
     with pytest.raises(Unwritten, match=r"declares no \[\[block\]\]"):
         kit.write(OFFLINE["insert"], kit.worlds["toy"], 0)
+
+
+def test_a_view_with_x_is_laid_onto_what_it_replaces(kit: Any, selection: Any) -> None:
+    text = "def halved(x, pool):\n    for _ in pool:\n        half = x * 0.5\n    return half\n"
+    block = Block(name="halved", gives="view", source=text)
+    task = selection.task.model_copy(update={"block": (block,)})
+    world = kit.World(task, selection.programs, selection.public)
+    found = children(kit, world, "insert")
+    assert any("halved(X, pool)" in source for source in found)
+    assert all(source.count("halved(") == 2 for source in found)
 
 
 @EVERY

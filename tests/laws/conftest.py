@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import processes
 import pytest
 
 from archive import queries
@@ -24,12 +25,12 @@ GONE_WITHIN_S = 10
 def toy_run():
     """Run the toy task to its end (or its death); give the finished process."""
 
-    def run(archive, *options):
+    def run(archive, *options, timeout=TIMEOUT_S):
         return subprocess.run(
             _command(archive, *options),
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=timeout,
             env=_environment(),
         )
 
@@ -120,7 +121,7 @@ def outcome():
 @pytest.fixture(scope="session")
 def descendants():
     """List the processes that come from one, by their parents' ids."""
-    return _descendants
+    return processes.descendants
 
 
 @pytest.fixture(scope="session")
@@ -160,23 +161,6 @@ def _outcome(place, name=None):
             for step in queries.told_steps(archive, run.id)
         ]
         return steps, queries.elites(archive, run.id)
-
-
-def _descendants(pid):
-    children = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue  # it ended while we looked
-            children.setdefault(int(fields[1]), []).append(int(entry.name))
-    found, waiting = [], [pid]
-    while waiting:
-        for child in children.get(waiting.pop(), []):
-            found.append(child)
-            waiting.append(child)
-    return found
 
 
 def _is_alive(pid):

@@ -35,19 +35,21 @@ class Asked:
 class DrawnRun:
     """A run of some steps. in_order: whether steps are told as they were asked.
 
-    working: steps under way. asked: what every step but the initial ones was decided from.
+    bins: cells of the grid. working: steps under way. asked: what every step but the initial ones was decided from.
     """
 
     chance: Random
     confirm: float = 0.3
     in_order: bool = False
     initial: int = 2
+    bins: int = MEASURES[0].bins
     working: list[tuple[Step, Evaluation | None, int]] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
 
     def states(self, steps: int) -> Iterator[State]:
         """Give the state after each tell."""
-        state = State(Grid(MEASURES, depth=2), Rules(self.confirm))
+        measures = (MEASURES[0].model_copy(update={"bins": self.bins}),)
+        state = State(Grid(measures, depth=2), Rules(self.confirm))
         for n in range(self.initial):
             state = tell(state, *self._made(n, state, Kind.INITIAL, ())).state
             yield state

@@ -1,7 +1,7 @@
 """A search of the toy task in a process of its own, which may kill itself at a given commit.
 
     python toy_run.py ARCHIVE --steps N [--workers W] [--die-at I] [--die-holding H] [--resume]
-                      [--name NAME] [--model NAME]
+                      [--name NAME] [--model NAME] [--executor ray [--ray KEY=VALUE]]
 
 Boundary I = 2 c is just before the c-th commit of this process, I = 2 c + 1 just after it. With H
 it dies holding the H-th lease that it takes, if that is sooner.
@@ -11,11 +11,13 @@ import argparse
 import itertools
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 from archive.leases import Leases
 from archive.store import Archive
 from evolve import RunLimits, load_task, open_run, resume_run, search
+from evolve.config import ray_settings
 from evolve.models.keys import Keys
 from evolve.models.names import model_named
 
@@ -28,7 +30,8 @@ def main(arguments=None):
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rng-seed", type=int, default=5)
-    parser.add_argument("--set", action="append", default=["grade_ms=0", "pools=1", "probes=1"])
+    parser.add_argument("--task", default=TOY)
+    parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--operators", type=lambda names: names.split(","))
     parser.add_argument("--die-at", type=int)
@@ -36,6 +39,8 @@ def main(arguments=None):
     parser.add_argument("--name")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--signals", action="store_true")
+    parser.add_argument("--executor", default="local")
+    parser.add_argument("--ray", action="append", default=[])
     parser.add_argument("--count", action="store_true", help="print how many boundaries there were")
     options = parser.parse_args(arguments)
     limits = RunLimits(steps=options.steps)
@@ -46,7 +51,8 @@ def main(arguments=None):
         if options.resume and archive.runs():
             run = resume_run(archive.run(options.name), archive=archive, limits=limits)
         else:
-            task = load_task(TOY, options.set)
+            quick = ("grade_ms=0", "pools=1", "probes=1") if options.task == TOY else ()
+            task = load_task(options.task, [*quick, *options.set])
             run = open_run(
                 task,
                 archive=archive,
@@ -56,9 +62,15 @@ def main(arguments=None):
                 operators=options.operators,
                 models=options.model,
             )
+        run.task = replace(run.task, ray=ray_settings(options.ray))
         models = [model_named(name, keys=Keys()) for name in options.model]
         reason = search(
-            run, workers=options.workers, models=models, watch=say, signals=options.signals
+            run,
+            workers=options.workers,
+            executor=options.executor,
+            models=models,
+            watch=say,
+            signals=options.signals,
         )
         print(reason, flush=True)
     if options.count:

@@ -88,11 +88,27 @@ def test_a_provider_that_nobody_knows_is_refused(folder):
         model_named("nobody-knows/x", keys=Keys())
 
 
-def test_a_missing_extra_is_told_with_the_command_that_brings_it(monkeypatch):
-    # As if it were not installed, and had not been imported before.
+@needs_litellm
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("antropic/claude-x", "anthropic"),
+        ("Anthropic/claude-x", "anthropic"),
+        ("opnai/x@http://127.0.0.1:1/v1", "openai"),
+        ("gemni/x", "gemini"),
+    ],
+)
+def test_a_misspelt_provider_is_recognised(folder, name, meant):
+    with pytest.raises(UsageError, match=rf"no such provider; did you mean {meant}\?$"):
+        model_named(name, keys=Keys())
+
+
+@pytest.fixture
+def without_litellm(monkeypatch):
+    """Make it as if litellm were not installed, and had not been imported before."""
     real = builtins.__import__
 
-    def without_litellm(name, *rest, **named):
+    def import_all_else(name, *rest, **named):
         if name.partition(".")[0] == "litellm":
             raise ImportError(name)
         return real(name, *rest, **named)
@@ -100,9 +116,19 @@ def test_a_missing_extra_is_told_with_the_command_that_brings_it(monkeypatch):
     from evolve.models import litellm_completion
 
     litellm_completion._library.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", without_litellm)
-    with pytest.raises(UsageError, match=r"pip install 'evolve-search\[litellm\]'"):
+    monkeypatch.setattr(builtins, "__import__", import_all_else)
+
+
+def test_a_missing_extra_is_told_with_the_command_that_brings_it(without_litellm):
+    with pytest.raises(
+        UsageError, match=r"x: it needs litellm: pip install 'evolve-search\[litellm"
+    ):
         model_named("groq/x", keys=Keys())
+
+
+def test_whoever_misspells_anthropic_need_not_install_litellm_to_hear_it(without_litellm):
+    with pytest.raises(UsageError, match=r"did you mean anthropic\? Else it needs litellm"):
+        model_named("antropic/claude-x", keys=Keys())
 
 
 def test_a_key_copied_with_strange_characters_is_refused_and_not_shown():

@@ -1,0 +1,164 @@
+"""A search of any length: the same after a resume, so much memory per step, and no query that scans."""
+
+import argparse
+import asyncio
+import gc
+import sys
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from archive import queries
+from archive.store import Archive
+from evolve import entries, history
+from evolve.loop import search
+from evolve.work import Worker
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+from bulk import fill
+from scale_bench import opened, resumed
+from simulated import Clock, SimulatedExecutor
+
+STEPS = 150
+# What an index holds of a told step, keys and belief together; its row has several thousand.
+BYTES_PER_STEP = 1_500
+
+
+def options(**told):
+    own = {"steps": STEPS, "slots": 40, "order": "step", "confirm": 0.1, "instances": 8, "fill": 0}
+    return argparse.Namespace(**(own | told))
+
+
+def searched(archive, wanted, stop_at=None):
+    """Search as far as told, or until so many steps are told; give the run, closed."""
+    run = opened(archive, wanted)
+    worker = Worker(run, SimulatedExecutor(wanted.slots, wanted.instances))
+
+    async def body():
+        stop = asyncio.Event()
+
+        def watch(step):
+            if run.state.told == stop_at:
+                stop.set()
+
+        return await search(run, worker, stop, watch)
+
+    with asyncio.Runner(loop_factory=Clock) as runner:
+        run.close(runner.run(body()))
+    return run
+
+
+def told(archive):
+    return [
+        (s.n, s.source, s.status, s.parents, s.cell, s.placement, s.duplicate_of, s.reason)
+        for s in queries.told_steps(archive, archive.run().id)
+    ]
+
+
+@pytest.fixture
+def forgetful(monkeypatch):
+    """Keep so few told steps whole that a short search has to recall most of them."""
+    monkeypatch.setattr(entries, "LATEST", 30)
+    monkeypatch.setattr(entries, "RECALLED", 10)
+    monkeypatch.setattr(history, "SCORED", 30)
+
+
+@pytest.mark.parametrize("order", ["step", "arrival"])
+def test_a_simulated_search_keeps_its_slots_busy_and_confirms_places_and_meets_duplicates(
+    order, tmp_path
+):
+    with Archive.open(tmp_path / "run.db") as archive:
+        run = searched(archive, options(order=order))
+        found = queries.counts(archive, run.record.id)
+    assert run.state.told == STEPS
+    assert run.state.confirms > 2
+    assert found.syntax_duplicates + found.behaviour_duplicates > 5
+    assert len(run.state.grid.cells) > 10
+
+
+def test_a_search_that_recalls_its_steps_is_the_one_that_kept_them_resumed_or_not(
+    tmp_path, request
+):
+    with Archive.open(tmp_path / "whole.db") as archive:
+        whole = searched(archive, options())
+        expected = told(archive)
+    request.getfixturevalue("forgetful")
+    with Archive.open(tmp_path / "stopped.db") as archive:
+        searched(archive, options(), stop_at=STEPS // 3)
+        searched(archive, options(steps=STEPS // 2))
+        resumed_run = searched(archive, options())
+        assert told(archive) == expected
+        assert resumed_run.state.grid == whole.state.grid
+        assert resumed_run.state.best == whole.state.best
+        again = resumed(archive)
+        assert again.state.grid == whole.state.grid
+        assert again.state.calibration == whole.state.calibration
+        assert again.state.history.beliefs == whole.state.history.beliefs
+        again.close("steps")
+
+
+def test_memory_grows_by_so_much_per_told_step(tmp_path, request):
+    few, many = 300, 1_300
+    for steps in (few, many):
+        with Archive.open(tmp_path / f"{steps}.db") as archive:
+            run = opened(archive, options(steps=steps))
+            fill(run, 8, lambda step: None)
+            run.close("steps")
+    request.getfixturevalue("forgetful")
+    grown = bytes_of_resume(tmp_path / f"{many}.db") - bytes_of_resume(tmp_path / f"{few}.db")
+    assert grown / (many - few) < BYTES_PER_STEP
+
+
+def bytes_of_resume(place):
+    """Give the bytes that a run holds which was just opened again."""
+    with Archive.open(place) as archive:
+        gc.collect()
+        tracemalloc.start()
+        run = resumed(archive)
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        run.close("steps")
+    return held
+
+
+def test_no_query_of_a_step_reads_a_whole_table(tmp_path):
+    asked = {}
+
+    with Archive.open(tmp_path / "run.db") as archive:
+        searched(archive, options(steps=40))
+        run = opened(archive, options(steps=90))
+
+        @event.listens_for(archive.database.engine, "before_cursor_execute")
+        def note(connection, cursor, statement, parameters, context, executemany):
+            if statement.split()[0] in ("SELECT", "UPDATE", "DELETE", "INSERT"):
+                asked.setdefault(statement, parameters[0] if executemany else parameters)
+
+        worker = Worker(run, SimulatedExecutor(20))
+        with asyncio.Runner(loop_factory=Clock) as runner:
+            runner.run(search(run, worker, asyncio.Event(), lambda step: None))
+        run.close("steps")
+        event.remove(archive.database.engine, "before_cursor_execute", note)
+        with archive.database.reading() as connection:
+            plans = {
+                statement: [
+                    row[-1]
+                    for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+                ]
+                for statement, values in asked.items()
+            }
+    assert len(plans) > 15
+    scanning = {s: plan for s, plan in plans.items() if any("SCAN" in line for line in plan)}
+    assert not scanning
+
+
+def test_a_limit_that_was_raised_is_asked_beside_what_was_under_way_then(tmp_path):
+    def searched_to(place, *limits):
+        with Archive.open(tmp_path / place) as archive:
+            for limit in limits:
+                searched(archive, options(steps=limit))
+            return told(archive)
+
+    assert searched_to("twice.db", 50, 110) == searched_to("once.db", 110)
