@@ -1,6 +1,6 @@
 """Measures the operators without a model: how many children are valid, and how many behave anew.
 
-    python benchmarks/operators_bench.py [TASK] [--draws 50] [--rng-seed 0] [--json]
+    python benchmarks/operators_bench.py [TASK] [--draws 50] [--rng-seed 0] [--set KEY=VALUE] [--json]
 
 Parents are drawn from the published programs and, with equal chance, from valid children so far,
 so that later generations count too. A child is valid if it passes the screen and runs on the
@@ -66,9 +66,11 @@ def main() -> None:
     parser.add_argument("task", nargs="?", default="data_selection")
     parser.add_argument("--draws", type=int, default=50, help="children per operator")
     parser.add_argument("--rng-seed", type=int, default=0)
+    parser.add_argument("--set", action="append", default=[], help="a setting of the task")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    tallies = asyncio.run(measure(load_task(options.task), options.draws, options.rng_seed))
+    task = load_task(options.task, options.set)
+    tallies = asyncio.run(measure(task, options.draws, options.rng_seed))
     if options.json:
         print(json.dumps([asdict(tally) for tally in tallies], indent=2))
     else:

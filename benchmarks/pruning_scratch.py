@@ -1,6 +1,6 @@
 """Control for pruning: are the weights that a criterion leaves worth more than its mask?
 
-    python benchmarks/pruning_scratch.py [--nets 1] [--families mlp cnn lm]
+    python benchmarks/pruning_scratch.py [--criteria magnitude ...] [--nets 1] [--families mlp cnn lm]
 
 After Liu, Sun, Zhou, Huang, Darrell, "Rethinking the Value of Network Pruning", 2019, arXiv
 1810.05270: masks are found on trained nets, then nets with these masks are trained from scratch, once
@@ -30,6 +30,9 @@ CRITERIA = ("trivial", "magnitude", "wanda_lamp")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--criteria", nargs="+", default=CRITERIA, help="programs of tasks/pruning, or files"
+    )
     parser.add_argument("--nets", type=int, default=1, help="of each family")
     parser.add_argument("--families", nargs="+", default=["mlp", "cnn", "lm"])
     options = parser.parse_args()
@@ -42,13 +45,14 @@ def main() -> None:
     print("| criterion | family | as cut | 30 steps | from its own start | from another |")
     print("|---|---|---|---|---|---|")
     instances = list(task.instances("train", settings))
-    for criterion in CRITERIA:
-        score = _module(FOLDER / "programs" / f"{criterion}.py").score
+    for criterion in options.criteria:
+        path = Path(criterion) if criterion.endswith(".py") else FOLDER / f"programs/{criterion}.py"
+        score = _module(path).score
         for family in options.families:
             chosen = [each for each in instances if each.groups["family"] == family]
             masks = [harness.call(score, each.public, None) for each in chosen]
             row = measured(chosen, masks)
-            print(f"| {criterion} | {family} | {' | '.join(f'{each:.3f}' for each in row)} |")
+            print(f"| {path.stem} | {family} | {' | '.join(f'{each:.3f}' for each in row)} |")
 
 
 def measured(instances: Sequence[Any], masks: Sequence[list[np.ndarray]]) -> list[float]:

@@ -8,7 +8,8 @@ Arms, all with the same number of gradings for the same rng_seed:
   steps whose outputs were new to the run, initial programs included) are the number N that ends
   the other arms.
 - tuned: the best published program under the operator `tune` alone, N evaluations.
-- random: `perturb` and `insert` with uniform parents from the initial programs, N evaluations.
+- random: `perturb` and, where the task has a vocabulary, `insert` with uniform parents from the
+  initial programs, N evaluations.
 - trivial: the default search from the random-choice program alone, N evaluations.
 
 The best elite of each run, by the lower end of what is believed of it, is looked at once on `test`
@@ -41,6 +42,7 @@ from evolve.config import RunLimits
 from evolve.errors import EvolveError
 from evolve.loader import TRIVIAL, Task, load_task
 from evolve.opening import open_run, resume_run
+from evolve.operators import offered
 from evolve.run import Run
 from evolve.verify import best_programs, verify
 from evolve.world import world
@@ -93,12 +95,17 @@ ARMS = {
 
 @dataclass(frozen=True)
 class Result:
-    """One finished and verified run."""
+    """One finished and verified run.
+
+    believed: of the program that was verified. run_believed: of the run's best confirmed elite, by which
+    runs are compared; the program was taken by the lower end of what is believed, so it may be another.
+    """
 
     arm: str
     rng_seed: int
     program: str
     believed: float
+    run_believed: float
     score: float
     difference: float
     standard_error: float
@@ -261,7 +268,8 @@ def read_result(archive: Archive, task: Task, arm: str, rng_seed: int) -> Result
         arm=arm,
         rng_seed=rng_seed,
         program=row["program"],
-        believed=queries.best_fitness(archive)[record.id],
+        believed=believed_of(archive, record, row["program"]),
+        run_believed=queries.best_fitness(archive)[record.id],
         score=row["score"],
         difference=row["difference"],
         standard_error=row["standard_error"],
@@ -272,6 +280,13 @@ def read_result(archive: Archive, task: Task, arm: str, rng_seed: int) -> Result
         steps=record.told,
         minutes=record.seconds / 60,
     )
+
+
+def believed_of(archive: Archive, record: RunRecord, program: str) -> float:
+    """Give what a run believes of one of its elites."""
+    elites = queries.elites(archive, record.id)
+    row = next(elite for elite in elites if elite.program == program)
+    return row.fitness if row.mean is None else row.mean
 
 
 def finished_looks(archive: Archive, record: RunRecord) -> list[Look]:
@@ -288,9 +303,12 @@ def heading(
     baselines, _ = current_baselines(task)
     published = baselines.get("published", {"name": "-", "test": math.nan})
     random = baselines.get("random") or {"test": math.nan}
+    # What nobody asked for and of which there is no run is not unfinished: it was not run.
+    asked = {arm.name for arm in options.arms}
     missing = [
         f"{arm} {rng_seed}"
         for arm, results in by_arm.items()
+        if arm in asked or any(find_run(archive, task, arm, each) for each in options.seeds)
         for rng_seed in options.seeds
         if rng_seed not in {result.rng_seed for result in results}
     ]
@@ -310,7 +328,10 @@ def heading(
 def command(task: Task, options: argparse.Namespace) -> str:
     """Give the command that repeats these tables; where files lie is everybody's own."""
     seeds = " ".join(map(str, options.seeds))
-    return f"python benchmarks/results.py {task.name} --steps {options.steps} --seeds {seeds}"
+    line = f"python benchmarks/results.py {task.name} --steps {options.steps} --seeds {seeds}"
+    if len(options.arms) < len(ARMS):
+        line += f" --arms {','.join(arm.name for arm in options.arms)}"
+    return line
 
 
 def summary_table(by_arm: Mapping[str, list[Result]]) -> list[str]:
@@ -380,7 +401,7 @@ def keep_searched(
         return
     tuned, random, evolved = (by_arm[arm] for arm in (TUNED, "random", "published"))
     if len(tuned) == len(rng_seeds):
-        best = max(tuned, key=lambda result: result.believed)
+        best = max(tuned, key=lambda result: result.run_believed)
         for result in tuned:
             path = task.folder / _tuned_file(result.rng_seed)
             path.parent.mkdir(exist_ok=True)
@@ -450,7 +471,8 @@ def _open(
         rng_seed=rng_seed,
         limits=limits,
         name=name,
-        operators=arm.operators,
+        # Without a vocabulary a task has nothing to insert.
+        operators=arm.operators and [name for name in arm.operators if name in offered(task.spec)],
         initial=arm.initial(task, published),
     )
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from evolve.task import rng
+from evolve.task import Unusable, rng
 
 from .data import SEQUENCES
 
@@ -48,21 +48,21 @@ class Own(NamedTuple):
 
 @cache
 def read(path: str) -> Own:
-    """Read and check a file. Raises: ValueError that says what is wrong, and where."""
+    """Read and check a file. Raises: Unusable that says what is wrong, and where."""
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not JSON: {error}") from error
+        raise Unusable(f"{path}: not JSON: {error}") from error
     if not isinstance(values, dict) or set(values) != {"capacity", "sequences"}:
-        raise ValueError(f'{path}: give {{"capacity": 100, "sequences": [[37, 5, ...], ...]}}')
+        raise Unusable(f'{path}: give {{"capacity": 100, "sequences": [[37, 5, ...], ...]}}')
     capacity, sequences = values["capacity"], values["sequences"]
     if type(capacity) is not int or not 1 <= capacity <= MAX_CAPACITY:
-        raise ValueError(
+        raise Unusable(
             f"{path}: capacity is {capacity!r}: give a whole number from 1 to {MAX_CAPACITY}; scale "
             "sizes and capacity down, and round sizes up, where it is larger"
         )
     if not isinstance(sequences, list) or not sequences:
-        raise ValueError(f"{path}: sequences must be a list of lists with at least one in it")
+        raise Unusable(f"{path}: sequences must be a list of lists with at least one in it")
     arrays = tuple(_checked(path, at, each, capacity) for at, each in enumerate(sequences))
     return Own(capacity, arrays, np.unique(np.concatenate(arrays)))
 
@@ -71,10 +71,10 @@ def _checked(path: str, at: int, sequence: Any, capacity: int) -> np.ndarray:
     where = f"{path}: sequences[{at}]"
     shortest = round(MIN_WINDOW / (PARTS["test"][1] - PARTS["test"][0]))
     if not isinstance(sequence, list) or len(sequence) < shortest:
-        raise ValueError(f"{where}: give a list of at least {shortest} items")
+        raise Unusable(f"{where}: give a list of at least {shortest} items")
     for place, item in enumerate(sequence):
         if type(item) is not int or not 1 <= item <= capacity:
-            raise ValueError(
+            raise Unusable(
                 f"{where}[{place}] is {item!r}: give whole numbers from 1 to {capacity}"
             )
     return np.array(sequence, dtype=np.int64)

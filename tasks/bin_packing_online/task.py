@@ -6,6 +6,7 @@ An instance is one sequence. `feed` hands over item after item, so the future st
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ from .base.data import PUBLISHED, UNSEEN, lower_bound, sequences
 from .base.data import published as published_sequences
 from .base.own import read
 
+# The first probe is a single call, by which operators learn types: an item, and its bins with room,
+# among them ones that it fills or leaves next to nothing in.
+FIRST_ITEM, FIRST_BINS = 23, (50.0, 23.0, 77.0, 24.0, 31.0, 46.0, 99.0, 100.0, 100.0)
 # Items, capacity and where they are drawn for the probes; the last is a slice of train's.
 PROBES = (("tiny", 7, 12), ("wide", 1000, 80), ("ones", 5, 12))
 SLICE = 150
@@ -49,6 +53,8 @@ def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
 
 
 def _probes() -> Iterator[Instance]:
+    single = instance("probe-first-call", np.array([FIRST_ITEM]), PUBLISHED.capacity, {})
+    yield replace(single, private={**single.private, "bins": np.array(FIRST_BINS)})
     first = sequences(PUBLISHED, "online", "train", 0, 0)[0]
     yield instance("probe-train", first[:SLICE], PUBLISHED.capacity, {})
     for name, capacity, length in PROBES:
@@ -73,9 +79,13 @@ def feed(instance: Instance) -> Generator[dict[str, Any], Any, np.ndarray]:
 
     As many bins as items exist from the start. Of the empty ones behind the last in use, two are
     shown: those behind have the same neighbours, so that they could only win by a later index.
+    The first probe has one item, and bins of its own.
     Raises: Invalid for an answer that is no number per bin.
     """
     items, capacity = instance.private["items"], instance.public["capacity"]
+    if "bins" in instance.private:
+        answer = yield {"item": float(items[0]), "bins": instance.private["bins"]}
+        return np.array([_best(answer, len(instance.private["bins"]), items[0])])
     residual = np.full(2 * len(items) + 2, float(capacity))
     smallest, behind = items.min(), 0
     open_bins = np.empty(0, dtype=np.int64)

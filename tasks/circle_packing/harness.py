@@ -18,9 +18,9 @@ SHRINK, SUFFICIENT, MIN_STEP = 0.5, 1e-4, 1e-10
 def call(candidate, public, rng):
     """Give the centres, (n, 2), that a program finds.
 
-    public: `n` circles, and `evaluations`, how often it may call the optimiser.
+    public: `centers`, (n, 2), to begin with, and `evaluations`, how often it may call the optimiser.
     """
-    n, evaluations = int(public["n"]), int(public["evaluations"])
+    given, evaluations = public["centers"], int(public["evaluations"])
     calls = 0
 
     def improve(centers):
@@ -29,9 +29,9 @@ def call(candidate, public, rng):
         if calls == evaluations:
             raise RuntimeError(f"improve was called {calls} times: that is all that is allowed")
         calls += 1
-        return improved(np.array(centers, dtype=np.float64), n)
+        return improved(np.array(centers, dtype=np.float64), len(given))
 
-    return np.asarray(candidate(n, rng, improve, evaluations))
+    return np.asarray(candidate(np.array(given), rng, improve, evaluations))
 
 
 def improved(centers, n):

@@ -1,7 +1,7 @@
 """Packing circles of any radii into the unit square: where do the centres go?
 
-An instance is a number of circles and a start of the generator. The radii are not the program's
-business: around given centres, the best ones are the solution of a linear program.
+An instance is random centres to begin with, and with them a number of circles. The radii are not the
+program's business: around given centres, the best ones are the solution of a linear program.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from evolve.task import Grade, Instance, Invalid
+from evolve.task import Grade, Instance, Invalid, rng
 
 from .harness import best_radii
 
 # By so much circles may overlap, as in the published checks; ours do by 1e-16.
 TOLERANCE = 1e-9
-# A circle this near to the border, or to another, touches it.
-TOUCH = 1e-5
-# Circles and calls of the optimiser: tiny ones, and what `train` asks with a single call.
-PROBES = ((7, 2), (1, 1), (2, 1), (12, 3), (26, 1))
+# Numbers that spread by less are equal, as the radii of one circle or of a grid are.
+FLAT = 1e-9
+# Circles and calls of the optimiser. The first has a single call, so that each part of a program that
+# makes a start runs once, by which operators learn types; then tiny ones, and as many as `train` has.
+PROBES = ((7, 1), (1, 1), (2, 1), (12, 3), (26, 1))
 # What only `test` asks: other numbers of circles.
 UNSEEN = (20, 23, 29, 32)
 # Sums of radii that were published, for feedback (AlphaEvolve 2025; FICO Xpress 2025 for 26).
@@ -29,7 +30,7 @@ BEST_KNOWN = {26: 2.6359830853, 32: 2.9395727729}
 
 
 def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
-    """Give the instances of a split: they differ by the generator, which follows from the name."""
+    """Give the instances of a split: they differ by where the circles lie, and by the generator."""
     if split == "probe":
         for n, evaluations in PROBES:
             yield instance(f"probe-{n}", n, evaluations)
@@ -47,7 +48,11 @@ def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
 
 
 def instance(name: str, n: int, evaluations: int, groups: dict[str, str] | None = None) -> Instance:
-    public = {"n": n, "evaluations": evaluations}
+    """Give n circles that lie anywhere; a name says where, and gives the program's generator too."""
+    public = {
+        "centers": rng("circle_packing", name).random((n, 2)),
+        "evaluations": evaluations,
+    }
     # Where controls find the optimiser.
     private = {"harness": str(Path(__file__).with_name("harness.py"))}
     return Instance(name=name, public=public, private=private, groups=groups or {})
@@ -61,13 +66,12 @@ def grade(instance: Instance, output: Any) -> Grade:
     if not worst <= TOLERANCE:
         raise Invalid(f"{instance.name}: circles overlap by {worst:.3g}")
     score = float(radii.sum())
-    walls = np.minimum(centers, 1 - centers).min(1)
-    known = BEST_KNOWN.get(instance.public["n"])
+    known = BEST_KNOWN.get(len(centers))
     return Grade(
         score=score,
         measures={
-            "uneven": float(radii.std() / max(radii.mean(), TOUCH)),
-            "rim": float((walls - radii < TOUCH).mean()),
+            "uneven": float(radii.std() / max(radii.mean(), FLAT)),
+            "outward": outward(centers, radii),
         },
         feedback=(
             f"the radii sum to {score:.6f}"
@@ -77,6 +81,15 @@ def grade(instance: Instance, output: Any) -> Grade:
     )
 
 
+def outward(centers: np.ndarray, radii: np.ndarray) -> float:
+    """Correlate radii (n,) with how near the border the centres (n, 2) lie; 0 where either is flat."""
+    depth = np.abs(centers - 0.5).max(1)
+    spread = radii.std() * depth.std()
+    if not spread > FLAT:
+        return 0.0
+    return float(((radii - radii.mean()) * (depth - depth.mean())).mean() / spread)
+
+
 def published(instances: Sequence[Instance], grades: Sequence[Grade]) -> float:
     """Give the published number: the sum of radii, higher is better."""
     return float(np.mean([grade.score for grade in grades]))
@@ -84,7 +97,7 @@ def published(instances: Sequence[Instance], grades: Sequence[Grade]) -> float:
 
 def checked(instance: Instance, output: Any) -> np.ndarray:
     """Give centres, (n, 2) float64 in the unit square. Raises: Invalid."""
-    shape = instance.public["n"], 2
+    shape = instance.public["centers"].shape
     try:
         centers = np.asarray(output)
     except ValueError as error:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from evolve.task import rng
+from evolve.task import Unusable, rng
 
 from .features import as_rows
 from .pools import DOC_BYTES, EVALUATED, OTHER, TARGETS, Pool
@@ -33,7 +33,7 @@ HELD = 1 / 3
 SHOWN, GRADING = 0.4, 0.3
 
 
-class OwnDataError(ValueError):
+class OwnDataError(Unusable):
     """A file is not what this task can use; the message says what to do."""
 
 

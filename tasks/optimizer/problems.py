@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from evolve.task import Unusable, rng
+from evolve.task import rng
+
+from .own_data import user_rows
 
 DATA = Path(__file__).parent / "data"
 TRAIN_SHARE = 0.6  # of the rows that a draw uses; the rest measures
 MOST_ROWS = 900  # a draw uses, so that two draws of a large data set differ
-MIN_ROWS, MOST_CLASSES = 60, 50  # of a user's data
 LARGE_NOISE = 0.4
 
 
@@ -104,26 +105,3 @@ def _spirals() -> tuple[np.ndarray, np.ndarray]:
     angle = 4 * radius + 2 * np.pi / 3 * labels + draw.normal(0, 0.1, MOST_ROWS)
     plane = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
     return np.hstack([plane, draw.normal(0, 1, (MOST_ROWS, 6))]), labels
-
-
-@cache
-def user_rows(path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Give X (n, d) and y (n,) of a user's .npz file. Raises: Unusable naming what is wrong."""
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file)
-        x, y = np.asarray(arrays["X"], dtype=float), np.asarray(arrays["y"])
-    except KeyError as error:
-        held = ", ".join(arrays)
-        raise Unusable(f"{path}: holds {held}: X (n, d) and y (n,) are needed") from error
-    except (OSError, ValueError, TypeError) as error:
-        raise Unusable(f"{path}: no .npz file of numbers X and labels y: {error}") from error
-    if x.ndim != 2 or y.shape != x.shape[:1] or len(x) < MIN_ROWS:
-        raise Unusable(f"{path}: X {x.shape} and y {y.shape}: give {MIN_ROWS} rows or more of each")
-    if not np.isfinite(x).all():
-        raise Unusable(f"{path}: X holds values that are not finite")
-    classes, labels = np.unique(y, return_inverse=True)
-    if not 2 <= len(classes) <= MOST_CLASSES:
-        raise Unusable(f"{path}: y has {len(classes)} classes: 2 to {MOST_CLASSES} can be learnt")
-    return x, labels

@@ -7,6 +7,7 @@ side here, outside the wall, and a program sees gradients and weights only, step
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ WORST = 3.0  # nats; what a net that runs away counts
 LOOK_EVERY = 5  # steps, at which an update is compared with the one before
 DIGITS = 7  # of a loss, so that the last bits of a sum tell no rules apart
 SHORTEST, LONGEST = 0.25, 256.0  # steps: half-lives of momentum that can be told
+FIRST_STEPS = 7  # that a rule is told of in the first probe, which makes the first of them
 # (kind, steps, scale of the inputs, columns that are constant): tiny, as graded, and hard shapes.
 PROBES = (
     (Kind("tiny", "wine", (3,)), 7, 1.0, 0),
@@ -35,11 +37,10 @@ PROBES = (
 def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
     """Give one instance per problem; kinds take turns."""
     if split == "probe":
-        for number, (kind, steps, scale, constant) in enumerate(PROBES):
-            problem = draw_problem(f"probe-{number}", kind)
-            problem.x[:] *= np.float32(scale)
-            problem.x[:, :constant] = 0
-            yield _instance(f"probe-{number}", kind, problem, steps, settings)
+        for each in (_single_call(settings), *_probes(settings)):
+            # What a rule is called with first, as far as operators must know it: its shape.
+            shown = np.zeros(each.public["start"][0].shape[1:], np.float32)
+            yield replace(each, public={**each.public, "g": shown})
         return
     own = settings.data.path
     kinds = UNSEEN if split == "test" else SEEN
@@ -47,6 +48,31 @@ def instances(split: str, settings: Any, block: int = 0) -> Iterator[Instance]:
         name, kind = f"{split}-{block}-{number}", kinds[number % len(kinds)]
         problem = draw_problem(name, kind, own)
         yield _instance(name, kind, problem, settings.steps, settings)
+
+
+def _single_call(settings: Any) -> Instance:
+    """Give weights of one net for one step: a single call, by which operators learn types."""
+    kind, name = Kind("one layer", "wine", ()), "probe-first-call"
+    whole = _instance(name, kind, draw_problem(name, kind), FIRST_STEPS, settings)
+    weights, biases = (tensor[:1] for tensor in whole.public["start"])
+    return replace(
+        whole,
+        public={**whole.public, "start": [weights]},
+        private={
+            "multipliers": whole.private["multipliers"][:1],
+            "problem": whole.private["problem"],
+            "batches": whole.private["batches"][:1, :1],
+            "fixed": [biases],
+        },
+    )
+
+
+def _probes(settings: Any) -> Iterator[Instance]:
+    for number, (kind, steps, scale, constant) in enumerate(PROBES):
+        problem = draw_problem(f"probe-{number}", kind)
+        problem.x[:] *= np.float32(scale)
+        problem.x[:, :constant] = 0
+        yield _instance(f"probe-{number}", kind, problem, steps, settings)
 
 
 def _instance(name: str, kind: Kind, problem: Problem, steps: int, settings: Any) -> Instance:
@@ -64,29 +90,35 @@ def _instance(name: str, kind: Kind, problem: Problem, steps: int, settings: Any
             "multipliers": np.tile(np.float32(MULTIPLIERS), len(draws)),
             "problem": problem,
             "batches": np.repeat(np.stack(batches, 1), len(MULTIPLIERS), 1),
+            "fixed": [],
         },
         groups={"data": kind.name},
     )
 
 
 def feed(instance: Instance) -> Generator[dict[str, Any], Any, dict[str, Any]]:
-    """Train all nets of an instance with the deltas that a rule gives for their gradients."""
+    """Train all nets of an instance with the deltas that a rule gives for their gradients.
+
+    There are as many steps as batches; tensors that are fixed come last and stay what they are.
+    """
     problem, batches = instance.private["problem"], instance.private["batches"]
+    fixed = instance.private["fixed"]
     nets = [np.array(tensor) for tensor in instance.public["start"]]
     rates = instance.private["multipliers"]
-    steps = instance.public["T"]
+    steps = len(batches)
     found: list[np.ndarray] = []
     seen = Behaviour()
     stops = set(np.linspace(steps / MEASURED, steps, MEASURED).round().astype(int).tolist())
     for t in range(1, steps + 1):
         rows = batches[t - 1]
-        slopes = gradients(nets, problem.x[rows], problem.y[rows])
+        slopes = gradients([*nets, *fixed], problem.x[rows], problem.y[rows])[: len(nets)]
         deltas = yield {"t": t, "gradients": slopes}
         _check(deltas, nets, instance.name)
         nets = [moved(*pair, rates) for pair in zip(nets, deltas, strict=True)]
         seen.note(t, deltas)
         if t in stops:
-            found.append(np.minimum(losses(nets, problem.measure_x, problem.measure_y), WORST))
+            loss = losses([*nets, *fixed], problem.measure_x, problem.measure_y)
+            found.append(np.minimum(loss, WORST))
     kept = np.nan_to_num(np.stack(found, 1), nan=WORST)
     return {"losses": kept.round(DIGITS), "sign": seen.sign(), "half_life": seen.half_life()}
 

@@ -44,3 +44,20 @@ def test_a_page_without_marks_stays_as_it_is(toy):
     (toy / "README.md").write_text("# toy\n")
     assert not write_page(load_task(toy), {})
     assert (toy / "README.md").read_text() == "# toy\n"
+
+
+def test_a_page_can_ask_for_what_is_logged_besides_the_measures(toy):
+    page = toy / "README.md"
+    page.write_text(f"{BEGIN.removesuffix(' -->')}, with wrong, strange -->\n{END}\n")
+    values = {
+        "programs": {"only": row(0.25, spread=1.0, lean=0.5, wrong=0.125, strange=0.75)},
+        "controls": {},
+        "published": {"name": "only"},
+        "machine": {"cores": 2, "arch": "x86_64"},
+        "date": "2026-11-21",
+    }
+    assert write_page(load_task(toy), values)
+    assert write_page(load_task(toy), values)
+    assert "| only | 0.2500 | 0.2500 | 0.0100 | 0.2500 | 1.00 | 0.50 | 0.12 | 0.75 | 1.00 |" in (
+        page.read_text()
+    )

@@ -32,7 +32,9 @@ def test_arms_end_at_equal_evaluations_and_missing_ones_are_named(results, toy, 
     arguments += ["--to", str(page), "--workers", "2"]
     assert results.main([*arguments, "--arms", "published"]) == 0
     text = page.read_text()
-    assert "Not finished: tuned 1, random 1, trivial 1." in text
+    assert "Not finished" not in text, "nobody asked for the other arms"
+    assert "| search from random choice alone | 0 | not run |" in text
+    assert "--seeds 1 --arms published`" in text
     assert "former table" not in text
     assert "Written by hand." in text
     assert text.rstrip().endswith("After.")
@@ -50,3 +52,4 @@ def test_arms_end_at_equal_evaluations_and_missing_ones_are_named(results, toy, 
     capsys.readouterr()
     assert results.main([*arguments, "--only-report"]) == 0
     assert "begins" not in capsys.readouterr().out, "a report runs nothing"
+    assert "Not finished: random 1, trivial 1." in page.read_text()

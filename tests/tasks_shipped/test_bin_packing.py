@@ -15,7 +15,7 @@ import pytest
 from shipped import module_of
 
 from evolve.spec import TaskSpec
-from evolve.task import Instance, Invalid
+from evolve.task import Instance, Invalid, Unusable
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "tasks" / "bin_packing"
@@ -358,7 +358,7 @@ def test_a_file_that_is_wrong_is_told_where(
 ) -> None:
     data = SimpleNamespace(path=own_file(tmp_path, **changes), length=80)
     own = SimpleNamespace(**{**vars(settings), "data": data})
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(Unusable, match=says):
         next(iter(task.instances("train", own)))
 
 
@@ -368,5 +368,5 @@ def test_a_file_that_is_no_json_is_told(
     (tmp_path / "own.json").write_text("37, 5, 88", encoding="utf-8")
     data = SimpleNamespace(path=str(tmp_path / "own.json"), length=80)
     own = SimpleNamespace(**{**vars(settings), "data": data})
-    with pytest.raises(ValueError, match="not JSON"):
+    with pytest.raises(Unusable, match="not JSON"):
         next(iter(task.instances("train", own)))

@@ -25,11 +25,15 @@ PUBLISHED_5K = {"first_fit": "4.375", "best_fit": "3.997", "eoh": "0.766"}
 
 
 @pytest.fixture(scope="module")
-def task() -> ModuleType:
-    """The module as a search loads it, with the task that it extends mounted beside it."""
+def code() -> TaskCode:
+    """The task as a search loads it, with the one that it extends mounted beside it."""
     loaded = load_task(FOLDER)
-    files = TaskFolder.of(FOLDER)
-    return TaskCode(files, loaded.spec, {}, loaded.digest, lambda *told: None)._module
+    return TaskCode(TaskFolder.of(FOLDER), loaded.spec, {}, loaded.digest, lambda *told: None)
+
+
+@pytest.fixture(scope="module")
+def task(code: TaskCode) -> ModuleType:
+    return code._module
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +139,31 @@ def test_splits_and_blocks_give_other_items(task: ModuleType, settings: SimpleNa
     ]
     assert len({each.name for each in firsts}) == len(firsts)
     assert len({each.private["items"].tobytes() for each in firsts}) == len(firsts)
+
+
+def test_the_first_probe_is_one_call_that_shows_the_length_of_the_bins(
+    code: TaskCode, task: ModuleType, settings: SimpleNamespace
+) -> None:
+    first = next(iter(task.instances("probe", settings)))
+    assert fed(task, first, rule("best_fit")).tolist() == [1]  # filled exactly
+    assert code.dims(first) == {"N": len(task.FIRST_BINS)}
+    assert {*first.public} == {"capacity"}
+
+
+def test_blocks_give_what_they_declare(code: TaskCode) -> None:
+    for block in code.spec.block:
+        scope: dict[str, Any] = {}
+        exec(block.source, scope)
+        function = scope[block.name]
+        names = function.__code__.co_varnames[: function.__code__.co_argcount]
+        for item in (1.0, 39.0, 39.0, 100.0):
+            bins = np.array([*np.arange(100.0, item - 1, -7), item, 100.0, 100.0])
+            given = {"capacity": 100, "item": item, "bins": bins.copy()}
+            value = np.asarray(function(**{name: given[name] for name in names}))
+            assert value.shape == bins.shape, block.name
+            assert value.dtype.kind == ("b" if block.gives == "mask" else "f"), block.name
+            assert np.isfinite(value).all(), block.name
+            assert np.array_equal(given["bins"], bins), block.name
 
 
 @pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)

@@ -26,8 +26,9 @@ def program(name: str) -> Callable[..., Any]:
 
 
 def centers(harness: ModuleType, name: str, n: int, evaluations: int = 2) -> np.ndarray:
-    public = {"n": n, "evaluations": evaluations}
-    return harness.call(program(name), public, np.random.default_rng(5))
+    draw = np.random.default_rng(5)
+    public = {"centers": draw.random((n, 2)), "evaluations": evaluations}
+    return harness.call(program(name), public, draw)
 
 
 def some_centers() -> list[np.ndarray]:
@@ -114,13 +115,14 @@ def test_the_optimiser_ends_at_known_optima(harness: ModuleType) -> None:
 
 
 def test_calls_of_the_optimiser_are_counted(harness: ModuleType) -> None:
-    def greedy(n: int, rng: Any, improve: Any, evaluations: int) -> np.ndarray:
+    def greedy(centers: np.ndarray, rng: Any, improve: Any, evaluations: int) -> np.ndarray:
         for _ in range(evaluations + 1):
-            found, _ = improve(rng.random((n, 2)))
+            found, _ = improve(rng.random(centers.shape))
         return found
 
+    public = {"centers": np.full((2, 2), 0.5), "evaluations": 2}
     with pytest.raises(RuntimeError, match="was called 2 times"):
-        harness.call(greedy, {"n": 2, "evaluations": 2}, np.random.default_rng(0))
+        harness.call(greedy, public, np.random.default_rng(0))
 
 
 def test_the_optimiser_says_what_it_takes(harness: ModuleType) -> None:
@@ -175,8 +177,44 @@ def test_blocks_have_names_of_their_own(task: ModuleType, settings: SimpleNamesp
         for each in task.instances(split, settings, block=block)
     ]
     assert len(set(names)) == len(names)
-    sizes = {each.public["n"] for each in task.instances("test", settings)}
+    sizes = {len(each.public["centers"]) for each in task.instances("test", settings)}
     assert sizes == {20, 23, 26, 29, 32}
+
+
+def test_instances_begin_with_centres_of_their_own(
+    task: ModuleType, settings: SimpleNamespace
+) -> None:
+    blocks = (("train", 0), ("valid", 0), ("valid", 1), ("test", 0))
+    given = [
+        each.public["centers"] for split, n in blocks for each in task.instances(split, settings, n)
+    ]
+    assert len({places.tobytes() for places in given}) == len(given)
+    assert all(places.min() >= 0 and places.max() < 1 for places in given)
+
+
+def test_a_measure_tells_large_circles_inside_from_large_ones_outside(task: ModuleType) -> None:
+    places = np.array([[0.5, 0.5], [0.1, 0.1], [0.9, 0.1], [0.1, 0.9], [0.9, 0.9]])
+    assert task.outward(places, np.array([0.4, 0.1, 0.1, 0.1, 0.1])) == pytest.approx(-1)
+    assert task.outward(places, np.array([0.0, 0.1, 0.1, 0.1, 0.1])) == pytest.approx(1)
+    assert task.outward(places, np.full(5, 0.1)) == task.outward(places[:1], np.ones(1)) == 0
+
+
+def test_blocks_give_other_centres_for_any_number_of_circles(
+    task: ModuleType, spec: TaskSpec
+) -> None:
+    for block in spec.block:
+        scope: dict[str, Any] = {}
+        exec(block.source, scope)
+        for n in (1, 2, 3, 7, 26, 32):
+            places = np.random.default_rng(n).random((n, 2))
+            given = places.copy()
+            found = [scope[block.name](given, np.random.default_rng(draw)) for draw in (1, 2, 1)]
+            each = task.instance(f"block-{n}", n, 1)
+            assert all(value.shape == given.shape for value in found), block.name
+            assert all(task.grade(each, value).score >= 0 for value in found), block.name
+            assert np.array_equal(found[0], found[2]), block.name
+            assert np.array_equal(given, places), block.name
+        assert not np.array_equal(found[0], found[1]), block.name
 
 
 def test_the_exported_packing_is_what_was_graded(task: ModuleType, harness: ModuleType) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+import inspect
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 import torch
 from shipped import module_of
 
-from evolve.spec import read_spec
+from evolve.spec import Block, read_spec
 from evolve.task import Instance, Invalid, Unusable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -244,27 +246,130 @@ def test_rules_differ_on_the_probes(task: ModuleType) -> None:
     assert len(set(seen.values())) == len(PROGRAMS)
 
 
-def test_a_users_data_take_the_place_of_the_shipped(task: ModuleType, tmp_path: Path) -> None:
+def own_files() -> Iterator[tuple[str, dict[str, np.ndarray], str]]:
+    """Give (name, arrays, what is said) of files that are refused, and of one, `fine`, that is not."""
     draw = np.random.default_rng(0)
-    x, y = draw.normal(size=(90, 4)), np.array(["a", "b", "c"])[draw.integers(0, 3, 90)]
-    own = SimpleNamespace(**{**vars(SETTINGS), "data": SimpleNamespace(path="")})
+    x, y = draw.normal(size=(90, 4)), np.arange(90) % 3
+    hole = x.copy()
+    hole[7, 2] = np.nan
+    yield "fine", {"X": x, "y": np.array(["a", "b", "c"])[y]}, ""
+    yield "lacks", {"X": x}, "holds no y"
+    yield "more", {"X": x, "y": y, "z": y}, "'z', which nothing reads"
+    yield "short", {"X": x[:9], "y": y[:9]}, "X has 9 rows: give at least 60"
+    yield "apart", {"X": x, "y": y[:80]}, "X has 90 rows, y 80 labels"
+    yield "narrow", {"X": x[:, :0], "y": y}, "X has 0 features"
+    yield "cubes", {"X": x.reshape(90, 2, 2), "y": y}, "flatten each example"
+    yield "complex", {"X": x + 1j, "y": y}, "X holds complex128"
+    yield "texts", {"X": x.astype(str), "y": y}, "X holds <U"
+    yield "hole", {"X": hole, "y": y}, "the first in row 7, column 2"
+    yield "huge", {"X": x * 1e200, "y": y}, "scale it down"
+    yield "constant", {"X": np.full((90, 4), 0.1), "y": y}, "no feature of X varies"
+    yield "nan labels", {"X": x, "y": np.where(y > 0, y, np.nan)}, "y holds float64"
+    yield "marked", {"X": x, "y": np.eye(3)[y]}, "argmax"
+    yield "one class", {"X": x, "y": 0 * y}, "y holds 1 classes"
+    yield "many classes", {"X": x, "y": np.arange(90)}, "y holds 90 classes"
+    yield "rare", {"X": x, "y": np.where(np.arange(90) == 0, 3, y)}, "class 3 has 1 rows"
+    yield "objects", {"X": x, "y": y.astype(object)}, "y cannot be read"
 
-    def first(name: str, **arrays: Any) -> Instance:
-        np.savez(tmp_path / f"{name}.npz", **arrays)
-        own.data.path = str(tmp_path / f"{name}.npz")
-        instance: Instance = next(iter(task.instances("train", own)))
-        return instance
 
-    assert first("own", X=x, y=y).private["problem"].layers == (4, 32, 3)
-    for name, arrays, says in (
-        ("lacks", {"X": x}, "are needed"),
-        ("short", {"X": x[:9], "y": y[:9]}, "rows or more"),
-        ("apart", {"X": x, "y": y[:9]}, "rows or more"),
-        ("holes", {"X": x * np.nan, "y": y}, "not finite"),
-        ("one", {"X": x, "y": np.zeros(90)}, "1 classes"),
-    ):
-        with pytest.raises(Unusable, match=says):
-            first(name, **arrays)
+@pytest.mark.parametrize(
+    ("name", "arrays", "says"), list(own_files()), ids=lambda value: str(value)[:9]
+)
+def test_a_users_data_take_the_place_of_the_shipped_or_are_refused(
+    name: str, arrays: dict[str, np.ndarray], says: str, task: ModuleType, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.npz"
+    np.savez(path, **arrays)
+    if not says:
+        assert first_of(path, task).private["problem"].layers == (4, 32, 3)
+        return
+    with pytest.raises(Unusable, match=f"own.npz: .*{re.escape(says)}"):
+        first_of(path, task)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-40]), "is no npz file"),
+        (lambda path: path.write_bytes(b""), "is no npz file"),
+        (lambda path: path.write_text("X,y"), "is no npz file"),
+        (lambda path: path.unlink(), "is no npz file"),
+        (lambda path: flip(path), "cannot be read"),
+        (lambda path: np.save(path.open("wb"), np.zeros(3)), "is a single array"),
+    ],
+)
+def test_files_that_are_no_archive_of_arrays_are_refused(
+    spoil: Callable[[Path], Any], says: str, task: ModuleType, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.npz"
+    np.savez(path, X=np.random.default_rng(0).normal(size=(90, 4)), y=np.arange(90) % 3)
+    spoil(path)
+    with pytest.raises(Unusable, match=f"data.path={re.escape(str(path))}: .*{says}"):
+        first_of(path, task)
+
+
+def flip(path: Path) -> None:
+    """Spoil a byte amid the first array."""
+    held = bytearray(path.read_bytes())
+    held[1000] ^= 255
+    path.write_bytes(held)
+
+
+def test_a_users_data_may_have_any_scale(task: ModuleType, tmp_path: Path) -> None:
+    x, y = np.random.default_rng(0).normal(size=(90, 4)), np.arange(90) % 3
+    seen = []
+    for number, scale in enumerate((1.0, 2.0**-40, 2.0**60)):
+        np.savez(tmp_path / f"{number}.npz", X=scale * x, y=y)
+        seen.append(first_of(tmp_path / f"{number}.npz", task).private["problem"].x)
+    np.testing.assert_allclose(seen[1], seen[0], rtol=1e-5)
+    np.testing.assert_allclose(seen[2], seen[0], rtol=1e-5)
+
+
+def first_of(path: Path, task: ModuleType) -> Instance:
+    """Give the first instance of `train` that is drawn from a user's file."""
+    own = SimpleNamespace(**{**vars(SETTINGS), "data": SimpleNamespace(path=str(path))})
+    first: Instance = next(iter(task.instances("train", own)))
+    return first
+
+
+def test_the_first_probe_is_a_single_call_with_the_shape_that_operators_are_told(
+    task: ModuleType,
+) -> None:
+    single, *others = task.instances("probe", SETTINGS)
+    seen = []
+
+    def update(g: np.ndarray, state: dict[str, Any], t: int, T: int, p: np.ndarray) -> np.ndarray:
+        seen.append(g.shape)
+        return g
+
+    outcome(task, single, update)
+    assert seen == [single.public["g"].shape]
+    assert len(set(seen[0])) == 2
+    assert all(each.public["g"].shape == each.public["start"][0].shape[1:] for each in others)
+
+
+@pytest.mark.parametrize("block", read_spec(FOLDER / "task.toml").block, ids=lambda b: b.name)
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4,)])
+def test_blocks_give_another_step_of_the_same_shape(block: Block, shape: tuple[int, ...]) -> None:
+    scope: dict[str, Any] = {}
+    exec(block.source, scope)
+    draw, state = np.random.default_rng(0), dict[str, Any]()
+    for t in range(1, 8):
+        given = {
+            "g": draw.standard_normal(shape).astype(np.float32) * (t != 4),
+            "x": draw.standard_normal(shape).astype(np.float32),
+            "p": draw.standard_normal(shape).astype(np.float32),
+            "state": state,
+            "t": t,
+            "T": 7,
+        }
+        before = {name: given[name].copy() for name in "gxp"}
+        names = inspect.signature(scope[block.name]).parameters
+        seen = scope[block.name](**{name: given[name] for name in names})
+        assert seen.shape == shape
+        assert seen.dtype == np.float32
+        assert np.isfinite(seen).all()
+        assert all(np.array_equal(given[name], held) for name, held in before.items())
 
 
 def test_the_exported_optimizer_trains_a_torch_module() -> None:

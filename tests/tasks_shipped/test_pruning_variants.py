@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("own_cache", "one_thread")
 ROOT = Path(__file__).resolve().parents[2]
 # What is tested is the machinery, so nets are trained for a moment only.
 SHORT = {"mlp": 150, "cnn": 30, "lm": 10}
+TIED = ("probe-ties", "probe-constant")
 FEW = ["train_nets=1", "valid_nets=1", "test_nets=1"]
 
 
@@ -140,6 +141,31 @@ def test_structured_programs_answer_every_probe(structured: Opened, name: str) -
         masks = structured.masks(name, instance)
         size = sum(len(mask) for mask in masks)
         assert sum(mask.sum() for mask in masks) == size - round(instance.public["sparsity"] * size)
+
+
+def behaviours(opened: Opened, probes: list[Instance]) -> set[frozenset[str]]:
+    """Give the groups of programs that have the same masks on every probe."""
+    groups: dict[tuple[bytes, ...], set[str]] = {}
+    for name in opened.task.programs():
+        masks = tuple(mask.tobytes() for each in probes for mask in opened.masks(name, each))
+        groups.setdefault(masks, set()).add(name)
+    return {frozenset(group) for group in groups.values()}
+
+
+def test_probes_tell_all_structured_programs_apart(structured: Opened) -> None:
+    assert {len(group) for group in behaviours(structured, structured.probes)} == {1}
+
+
+def test_only_the_groups_that_its_page_names_are_the_same_under_n_of_m(grouped: Opened) -> None:
+    # Where weights are equal, what else a program adds to them decides which one stays.
+    untied = [each for each in grouped.probes if each.name not in TIED]
+    assert len(untied) == len(grouped.probes) - len(TIED)
+    same = {group for group in behaviours(grouped, untied) if len(group) > 1}
+    assert same == {
+        frozenset({"magnitude", "magnitude_layer", "lamp"}),
+        frozenset({"wanda_layer", "wanda_row", "wanda_lamp", "wanda_erk", "obd"}),
+        frozenset({"fisher", "fisher_lamp"}),
+    }
 
 
 def test_structured_blocks_give_what_they_declare(structured: Opened) -> None:

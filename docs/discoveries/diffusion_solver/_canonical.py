@@ -48,11 +48,11 @@ def canonical(form: str, output: Any) -> bytes:
     if kind == "set":
         return _tree(members(output))
     if kind == "mask":
-        return _tree(masks(output))
+        return _tree([_is_several(output), masks(output)])
     if kind in ("ranking", "topk"):
         shapes, ranked = orders(output)
         tops = ranked if kind == "ranking" else [np.sort(o[: int(argument)]) for o in ranked]
-        return _tree([shapes, tops])
+        return _tree([_is_several(output), shapes, tops])
     if kind == "float":
         return _tree(output, bits=int(argument))
     return _tree(output)
@@ -145,9 +145,14 @@ def _each(output: Any, change: Callable[[np.ndarray], np.ndarray]) -> Any:
     return change(_array(output))
 
 
+def _is_several(output: Any) -> bool:
+    """Tell a list of arrays from one array: a task may take one and refuse the other."""
+    return isinstance(output, list) and bool(output) and isinstance(output[0], (np.ndarray, list))
+
+
 def _parts(output: Any) -> list[np.ndarray]:
     """See one array, or a list of arrays, as a list of arrays."""
-    if isinstance(output, list) and output and isinstance(output[0], (np.ndarray, list)):
+    if _is_several(output):
         return [_array(part) for part in output]
     return [_array(output)]
 

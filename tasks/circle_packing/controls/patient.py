@@ -8,13 +8,13 @@ import numpy as np
 CALLS = 60
 
 
-def pack(n, evaluations, rng, private):
+def pack(centers, evaluations, rng, private):
     harness = runpy.run_path(str(Path(private["harness"])))
     best, most = None, -1.0
     for attempt in range(CALLS):
-        fresh = rng.random((n, 2))
-        shaken = best if best is None else best + 0.05 * rng.standard_normal((n, 2))
-        centers, total = harness["improved"](fresh if attempt % 2 == 0 else shaken, n)
+        fresh = rng.random(centers.shape)
+        shaken = best if best is None else best + 0.05 * rng.standard_normal(centers.shape)
+        found, total = harness["improved"](fresh if attempt % 2 == 0 else shaken, len(centers))
         if total > most:
-            best, most = centers, total
+            best, most = found, total
     return np.clip(best, 0, 1)

@@ -35,6 +35,7 @@ def pack_circles(
     scope: dict[str, Any] = {"__name__": "harness"}
     exec(compile(harness.read_text(encoding="utf-8"), str(harness), "exec"), scope)
     generator = np.random.default_rng(seed)
-    centers = scope["call"](pack, {"n": n, "evaluations": evaluations}, generator)
+    public = {"centers": generator.random((n, 2)), "evaluations": evaluations}
+    centers = scope["call"](pack, public, generator)
     centers = np.clip(np.asarray(centers, dtype=np.float64), 0, 1)
     return centers, scope["best_radii"](centers)

@@ -19,9 +19,12 @@ def gaps(side):
     return np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
 
 
-def pack(n, rng, improve, evaluations):
-    side = max(int(np.sqrt(n)), 1)
-    centers = np.concatenate([lattice(side), gaps(side)])
-    if len(centers) < n:
-        centers = np.concatenate([centers, lattice(side + 1)])
-    return centers[:n]
+def start(centers, rng):
+    """As many points of the grid, then of its gaps, as there are circles."""
+    side = max(int(np.sqrt(len(centers))), 1)
+    places = np.concatenate([lattice(side), gaps(side), lattice(side + 1)])
+    return np.clip(places[: len(centers)], 0.0, 1.0)
+
+
+def pack(centers, rng, improve, evaluations):
+    return start(centers, rng)

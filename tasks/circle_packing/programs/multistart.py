@@ -5,15 +5,16 @@ task's own local optimiser.
 """
 
 
-def start(n, rng):
-    """Centres anywhere."""
-    return rng.random((n, 2))
+def start(centers, rng):
+    """Centres anywhere, whatever the best ones are."""
+    low, high = 0.0, 1.0
+    return rng.uniform(low, high, centers.shape)
 
 
-def pack(n, rng, improve, evaluations):
-    best, most = None, -1.0
+def pack(centers, rng, improve, evaluations):
+    best, most = centers, -1.0
     for _ in range(evaluations):
-        centers, total = improve(start(n, rng))
+        found, total = improve(start(best, rng))
         if total > most:
-            best, most = centers, total
+            best, most = found, total
     return best

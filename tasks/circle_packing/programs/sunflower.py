@@ -8,20 +8,25 @@ Ours has neither its annealing nor its own optimiser.
 import numpy as np
 
 
-def start(n, rng):
-    """Points at golden angles, turned at random and shaken."""
-    reach, shake = 0.47, 0.03
-    turn = np.pi * (3.0 - np.sqrt(5.0))
-    angle = turn * np.arange(n) + rng.uniform(0.0, 2 * np.pi)
-    radius = reach * np.sqrt((np.arange(n) + 0.5) / n)
-    spiral = 0.5 + radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
-    return np.clip(spiral + shake * rng.standard_normal((n, 2)), 0.0, 1.0)
+def spiral(count, turn):
+    """Points at golden angles from the middle of the square, turned by an angle."""
+    reach = 0.47
+    angle = np.pi * (3.0 - np.sqrt(5.0)) * np.arange(count) + turn
+    radius = reach * np.sqrt((np.arange(count) + 0.5) / count)
+    return 0.5 + radius[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
 
 
-def pack(n, rng, improve, evaluations):
-    best, most = None, -1.0
+def start(centers, rng):
+    """A spiral turned at random and shaken, whatever the best centres are."""
+    shake = 0.03
+    step = shake * rng.standard_normal(centers.shape)
+    return np.clip(spiral(len(centers), rng.uniform(0.0, 2 * np.pi)) + step, 0.0, 1.0)
+
+
+def pack(centers, rng, improve, evaluations):
+    best, most = centers, -1.0
     for _ in range(evaluations):
-        centers, total = improve(start(n, rng))
+        found, total = improve(start(best, rng))
         if total > most:
-            best, most = centers, total
+            best, most = found, total
     return best
