@@ -19,6 +19,7 @@ from sandbox.linux import cgroups, process
 from sandbox.linux.cgroups import Group, Leaf, Place
 from sandbox.watch import Watch
 
+OWN_MEMORY = 2**40  # more than any process that runs tests has
 LIMITS = Limits(wall_s=60, cpu_s=0.3, memory_mb=64, tasks=9, file_mb=1, result_mb=1)
 BOTH = ("memory", "pids")
 NOBODY = 65534
@@ -269,7 +270,9 @@ def test_a_kill_for_want_of_memory_names_the_limit(monkeypatch, leaf, reason):
     os.close(report_end)
     os.close(printed_end)
     asker = os.pidfd_open(os.getpid())  # never hangs up
-    status, told = Watch(pid, report, printed, asker, LIMITS, b"", 0, leaf).wait().verdict
+    # The child is a copy of this process, as large as all tests before have made it.
+    watch = Watch(pid, report, printed, asker, LIMITS, b"", OWN_MEMORY, leaf)
+    status, told = watch.wait().verdict
     for end in (report, printed, asker):
         os.close(end)
     assert status == "over_limit"
