@@ -279,13 +279,14 @@ class Journal:
         elites: Mapping[Cell, Iterable[EliteRow]],
         asks: Sequence[Step] = (),
         seconds: float,
+        totals: Sequence[Any] | None = None,
         taught: Mapping[str, float] | None = None,
     ) -> None:
         """Transaction F: tell step number `step.told_seq`, all that follows from it included.
 
         step: with its told fields. elites: all elites of each changed cell. asks: the steps that
-        are now due. seconds: of the run so far, all sittings together. taught: of a confirm step, what
-        all of them have taught by now.
+        are now due. seconds: of the run so far, all sittings together. totals: the run in numbers, with
+        this step. taught: of a confirm step, what all of them have taught by now.
         """
         told = step.told_seq
         if told is None or step.status is None:
@@ -293,6 +294,8 @@ class Journal:
 
         def work(connection: Connection) -> None:
             advanced: dict[str, Any] = {"told": told + 1, "seconds": seconds}
+            if totals is not None:
+                advanced["totals"] = rows.tree(totals)
             if taught is not None:
                 advanced["taught"] = rows.tree(taught)
             next_one = {"its_id": self.run.id, "its_told": told}

@@ -75,18 +75,22 @@ def told_steps(archive: Archive, run: int, *, after: int = 0) -> Iterator[Step]:
 Facts = tuple[Step, Evaluation | None, int]
 
 
-def told_facts(archive: Archive, run: int) -> Iterator[Facts]:
+def told_facts(
+    archive: Archive, run: int, *, first: int = 0, all_facts: bool = False
+) -> Iterator[Facts]:
     """Give (step, evaluation, nodes) of the told steps, in the order of tells, for a fold.
 
-    What a fold never looks at is left out: texts (source, reason, idea, feedback) and costs of
-    running. nodes: the size of the step's program, 0 where there is none.
+    first: the number of the tell to begin with. What a fold never looks at is left out: texts
+    (source, reason, idea, feedback) and, unless `all_facts`, most of what is known of running. nodes:
+    the size of the step's program, 0 where there is none.
     """
-    first, question = 0, _facts_question(rows.STEP_FACTS, rows.EVALUATION_FACTS)
+    question = _facts_question(rows.STEP_FACTS, rows.EVALUATION_FACTS)
     question = question.order_by(schema.steps.c.told_seq).limit(PAGE)
+    of = rows.all_facts_of if all_facts else rows.facts_of
     while True:
         page = _all(archive, question, {"run": run, "first": first})
         with archive.database.legible(question):
-            yield from map(rows.facts_of, page)
+            yield from map(of, page)
         if len(page) < PAGE:
             return
         first += PAGE
@@ -231,6 +235,12 @@ def find_behaviour(
     levels: as of `find_evaluation`.
     """
     return _find(archive, task, world, stage, block, "behaviour", behaviour, levels)
+
+
+def totals(archive: Archive, run: int) -> list[list[Any]] | None:
+    """Give the told steps of a run in numbers, as it kept them; None where no row tells."""
+    question = select(schema.runs.c.totals).where(schema.runs.c.id == run)
+    return _read(archive, lambda row: None if row[0] is None else json.loads(row[0]), question)[0]
 
 
 def taught(archive: Archive, run: int) -> Mapping[str, Any] | None:

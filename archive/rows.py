@@ -161,11 +161,14 @@ STEP_FACTS = _of(
     *("tokens", "evaluation"),
 )
 EVALUATION_FACTS = _of(
-    schema.evaluations, "status", "outputs_digest", "fitness", "n", "se", "scores", "measures"
+    schema.evaluations,
+    *("status", "outputs_digest", "fitness", "n", "se", "scores", "measures", "grade_s"),
 )
 ASKED = _of(schema.steps, "n", "asked_after", "kind", "operator", "model", "parents", "block")
 # Words of the facts of running that a fold looks for; where none occurs they are not read.
-FOLDED_FACTS = ('"none"', '"compared"', '"trusts"', '"audits"', '"hurdle"', '"rejected"')
+FOLDED_FACTS = (
+    *('"none"', '"compared"', '"trusts"', '"audits"', '"hurdle"', '"rejected"', '"probes_only"'),
+)
 
 
 def task_of(row: Sequence[Any]) -> TaskRecord:
@@ -239,8 +242,18 @@ def evaluation_of(row: Sequence[Any]) -> Evaluation:
     )
 
 
-def facts_of(row: Sequence[Any]) -> tuple[Step, Evaluation | None, int]:
+def all_facts_of(row: Sequence[Any]) -> tuple[Step, Evaluation | None, int]:
     """Read a row of `STEP_FACTS`, `EVALUATION_FACTS` and a program's size."""
+    return _facts_of(row, ("",))
+
+
+def facts_of(row: Sequence[Any]) -> tuple[Step, Evaluation | None, int]:
+    """Read the same, without the facts of running in which a fold has nothing to look for."""
+    return _facts_of(row, FOLDED_FACTS)
+
+
+def _facts_of(row: Sequence[Any], words: Sequence[str]) -> tuple[Step, Evaluation | None, int]:
+    """Read a row; words: one of which must occur in the facts of running, or they are not read."""
     n, asked_after, kind, operator, model, parents, program, ran, behaviour, *later = row
     digest, status, duplicate_of, cell, placement, told_seq, usd, tokens, id, *judged = later
     step = Step(
@@ -251,7 +264,7 @@ def facts_of(row: Sequence[Any]) -> tuple[Step, Evaluation | None, int]:
         model,
         _numbers(parents),
         program=program,
-        ran=json.loads(ran) if ran and any(word in ran for word in FOLDED_FACTS) else None,
+        ran=json.loads(ran) if ran and any(word in ran for word in words) else None,
         behaviour=behaviour,
         outputs_digest=digest,
         evaluation=id,
@@ -263,7 +276,7 @@ def facts_of(row: Sequence[Any]) -> tuple[Step, Evaluation | None, int]:
         usd=usd,
         tokens=tokens,
     )
-    status, digest, fitness, size, se, scores, measures, nodes = judged
+    status, digest, fitness, size, se, scores, measures, grade_s, nodes = judged
     if status is None:
         return step, None, nodes or 0
     scores, measures = json.loads(f"[{scores},{measures}]")
@@ -278,6 +291,7 @@ def facts_of(row: Sequence[Any]) -> tuple[Step, Evaluation | None, int]:
         scores,
         measures,
         id=id,
+        grade_s=grade_s,
     )
     return step, evaluation, nodes or 0
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 # The newest revision of archive/migrations, so that opening a current archive costs one query.
-VERSION = "evolve_0005"
+VERSION = "evolve_0006"
 
 # Named constraints, so that a later migration can speak of them on both databases.
 metadata = MetaData(
@@ -69,6 +69,7 @@ runs = Table(
     Column("gradings", Integer, nullable=False),
     Column("reserved_tokens", BigInteger, nullable=False, server_default="0"),
     Column("taught", Text),
+    Column("totals", Text),
 )
 
 blocks = Table(
@@ -208,6 +209,17 @@ looks = Table(
     Column("time", Text, primary_key=True),
     Column("programs", Text, nullable=False),
     Column("result", Text, nullable=False),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("run", Integer, ForeignKey("runs.id"), primary_key=True),
+    Column("told", Integer, primary_key=True, autoincrement=False),
+    Column("code", Text, nullable=False),
+    Column("first", Integer, nullable=False),
+    Column("history", LargeBinary, nullable=False),
+    Column("state", LargeBinary),
 )
 
 leases = Table(

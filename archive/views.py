@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, case, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Executable, case, func, select
 
 from archive import rows, schema
 from archive.queries import UNSETTLED
-from archive.records import JUDGE_SEQ, LIKENESS_SEQ, EliteRow, Kind, RunRecord, Status
+from archive.records import JUDGE_SEQ, LIKENESS_SEQ, EliteRow, Kind, RunRecord
 from archive.store import Archive
 
 # What stands for the operator where a review of a program called a model.
@@ -36,25 +36,6 @@ class ShownElite:
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorResult:
-    """How many told search steps of an operator came to this end."""
-
-    operator: str
-    status: Status
-    placement: str | None
-    steps: int
-
-
-@dataclass(frozen=True, slots=True)
-class CountedSteps:
-    """How many told steps have a status; known: of these, how many have a fact that was asked for."""
-
-    status: Status
-    steps: int
-    known: int
-
-
-@dataclass(frozen=True, slots=True)
 class CreditedStep:
     """A told search step as credit sees it. usd, tokens: of its answers, None where unknown."""
 
@@ -72,46 +53,6 @@ class MigratedStep:
     n: int
     idea: str | None
     placement: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class HashedStep:
-    """A told step with the keys under which its program could be recognised.
-
-    facts: what the step keeps of running and probing, {} where there is nothing. evaluation: the id
-    of its row; quality: the fitness of that and its measures, as they were written; grade_s: seconds of grading it, 0
-    where nobody graded. known_outputs: an older row has the same outputs.
-    """
-
-    n: int
-    program: str | None
-    behaviour: str | None
-    outputs_digest: str | None
-    facts: Mapping[str, Any]
-    evaluation: int | None = None
-    quality: tuple[float | None, str] | None = None
-    grade_s: float | None = None
-    known_outputs: bool = False
-
-    @property
-    def served(self) -> bool:
-        """Whether its evaluation was taken from the archive."""
-        return bool(self.facts.get("served"))
-
-    @property
-    def probes_only(self) -> bool:
-        """Whether its quality was taken from one that the probes do not tell from it."""
-        return bool(self.facts.get("probes_only"))
-
-    @property
-    def ran_here(self) -> bool:
-        """Whether it has a result of its own."""
-        return bool(self.facts) and not self.served and not self.probes_only
-
-    @property
-    def seconds(self) -> float | None:
-        """Wall time of running behind the wall; None where nobody measured it."""
-        return self.facts.get("wall_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,34 +96,13 @@ def held_elites(archive: Archive, run: int) -> list[ShownElite]:
     return archive.database.read_as(_shown, question)
 
 
-def operator_results(archive: Archive, run: int) -> list[OperatorResult]:
-    """Count the told search steps, by operator, status and placement."""
-    step = schema.steps.c
-    by = step.operator, step.status, step.placement
-    told = step.run == run, step.told_seq.is_not(None), step.kind == Kind.SEARCH.value
-    question = select(*by, func.count()).where(*told).group_by(*by).order_by(*by)
-    return archive.database.read_as(_result, question)
-
-
-def told_by_status(archive: Archive, run: int, facts: Collection[str]) -> list[CountedSteps]:
-    """Count the told steps by status, and those of which one of these facts is known."""
-    step = schema.steps.c
-    known = or_(false(), *(step.ran.contains(f'"{name}":') for name in sorted(facts)))
-    numbers = func.count(), func.sum(case((known, 1), else_=0))
-    told = step.run == run, step.told_seq.is_not(None)
-    question = select(step.status, *numbers).where(*told).group_by(step.status)
-    return archive.database.read_as(
-        lambda row: CountedSteps(Status(row[0]), row[1], int(row[2])), question
-    )
-
-
-def credited_steps(archive: Archive, run: int) -> list[CreditedStep]:
-    """Give the told search steps, in the order of tells."""
+def credited_steps(archive: Archive, run: int, number: int) -> list[CreditedStep]:
+    """Give the last so many told search steps, in the order of tells."""
     step = schema.steps.c
     told = step.run == run, step.told_seq.is_not(None), step.kind == Kind.SEARCH.value
     columns = step.operator, step.model, step.placement, step.usd, step.tokens
-    question = select(*columns).where(*told).order_by(step.told_seq)
-    return [CreditedStep(*row) for row in _all(archive, question)]
+    latest = select(*columns).where(*told).order_by(step.told_seq.desc()).limit(number)
+    return [CreditedStep(*row) for row in reversed(_all(archive, latest))]
 
 
 def migrated_steps(archive: Archive, run: int) -> list[MigratedStep]:
@@ -191,37 +111,6 @@ def migrated_steps(archive: Archive, run: int) -> list[MigratedStep]:
     told = step.run == run, step.told_seq.is_not(None), step.kind == Kind.MIGRATE.value
     question = select(step.n, step.idea, step.placement).where(*told).order_by(step.told_seq)
     return [MigratedStep(*row) for row in _all(archive, question)]
-
-
-def facts_named(archive: Archive, run: int, name: str) -> list[tuple[Any, str | None]]:
-    """Give (fact, placement) of every told step whose facts have one of this name, as told."""
-    step = schema.steps.c
-    told = step.run == run, step.told_seq.is_not(None), step.ran.contains(f'"{name}":')
-    question = select(step.ran, step.placement).where(*told).order_by(step.told_seq)
-    found = archive.database.read_as(lambda row: (json.loads(row[0]), row[1]), question)
-    return [(facts[name], placement) for facts, placement in found if name in facts]
-
-
-def hashed_steps(archive: Archive, run: int, levels: Collection[str]) -> list[HashedStep]:
-    """Give every told step with its keys, in the order of tells.
-
-    levels: of the wall, that older evaluations with the same outputs must have run behind.
-    """
-    step, own, older = schema.steps.c, schema.evaluations.c, schema.evaluations.alias("older").c
-    block = (older[name] == own[name] for name in ("task", "world", "stage", "block"))
-    same = older.outputs_digest == own.outputs_digest
-    known = exists().where(*block, same, older.level.in_(levels), older.id < own.id)
-    question = (
-        select(
-            *(step.n, step.program, step.behaviour, step.outputs_digest, step.ran),
-            *(step.evaluation, own.fitness, own.measures, own.grade_s),
-            known,
-        )
-        .join_from(schema.steps, schema.evaluations, own.id == step.evaluation, isouter=True)
-        .where(step.run == run, step.told_seq.is_not(None))
-        .order_by(step.told_seq)
-    )
-    return archive.database.read_as(_hashed, question)
 
 
 def elite_records(archive: Archive, run: RunRecord) -> list[bytes]:
@@ -295,11 +184,6 @@ def level(archive: Archive, run: int) -> str | None:
     return str(found[0][0]) if found else None
 
 
-def _result(row: Any) -> OperatorResult:
-    operator, status, placement, steps = row
-    return OperatorResult(operator, Status(status), placement, steps)
-
-
 def _shown(row: Any) -> ShownElite:
     *elite, operator, model, parents, source, idea, measures = row
     return ShownElite(
@@ -310,21 +194,6 @@ def _shown(row: Any) -> ShownElite:
         source,
         json.loads(measures),
         idea,
-    )
-
-
-def _hashed(row: Any) -> HashedStep:
-    n, program, behaviour, outputs_digest, ran, evaluation, fitness, measures, grade_s, known = row
-    return HashedStep(
-        n,
-        program,
-        behaviour,
-        outputs_digest,
-        json.loads(ran) if ran else {},
-        evaluation,
-        None if evaluation is None else (fitness, measures),
-        grade_s,
-        bool(known),
     )
 
 

@@ -32,7 +32,7 @@ class BulkJournal:
 
     def __init__(self, journal):
         self._journal, self._told, self._asked, self._evaluated = journal, [], {}, []
-        self._taught = None
+        self._taught = self._totals = None
 
     def __getattr__(self, name):
         return getattr(self._journal, name)
@@ -43,8 +43,9 @@ class BulkJournal:
     def ask(self, steps):
         self._asked |= {step.n: step for step in steps}
 
-    def tell(self, step, *, elites, asks, seconds, taught=None):
+    def tell(self, step, *, elites, asks, seconds, totals, taught=None):
         self._told.append(step)
+        self._totals = totals
         self._taught = taught or self._taught
         self._asked.pop(step.n, None)
         self._asked |= {asked.n: asked for asked in asks}
@@ -76,8 +77,9 @@ class BulkJournal:
                 "told": run.told + len(self._told),
                 "gradings": schema.runs.c.gradings + len(self._evaluated),
             }
-            if self._taught is not None:
-                progress["taught"] = rows.tree(self._taught)
+            for name, kept in (("taught", self._taught), ("totals", self._totals)):
+                if kept is not None:
+                    progress[name] = rows.tree(kept)
             its_row = schema.runs.c.id == run.id
             connection.execute(schema.runs.update().where(its_row).values(progress))
 

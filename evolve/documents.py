@@ -5,7 +5,6 @@ Keys are stable and scripts rely on them; more may be added. Tables are drawn fr
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,10 +24,11 @@ from evolve.believed import (
 )
 from evolve.config import SearchSettings
 from evolve.grid import Grid, grid_stats
-from evolve.hits import hashed_steps, hashing_document, near_limits
+from evolve.hits import hashing_document
 from evolve.hurdle_document import hurdle_document
 from evolve.loader import Task
 from evolve.spec import TaskSpec
+from evolve.totals import Totals, run_totals
 from evolve.variety import diversity_document
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def state_name(run: RunRecord, *, written: bool) -> str:
 
 def status_document(archive: Archive, run: RunRecord) -> Document:
     """Give all that can be counted about a run, from told steps only."""
-    counts, hashed = queries.counts(archive, run.id), hashed_steps(archive, run)
-    spec = spec_of(archive, run)
+    totals, spec = run_totals(archive, run), spec_of(archive, run)
+    kinds = {kind.value: totals.count("kind", kind.value) for kind in Kind}
     stats = grid_stats(shown_grid(archive, run, spec), spec.qd_offset)
     calls, cut = spending.settled_calls(archive, run), spending.cut_off(archive, run)
     unsettled = spending.unsettled(calls, cut)
@@ -101,28 +101,25 @@ def status_document(archive: Archive, run: RunRecord) -> Document:
         "limits": dict(run.limits),
         "world": run.world,
         "level": views.level(archive, run.id) or run.settings["min_level"],
-        "steps": counts.told,
-        "steps_by_kind": {kind.value: number for kind, number in counts.by_kind.items()},
+        "steps": sum(kinds.values()),
+        "steps_by_kind": {kind: kinds[kind] for kind in sorted(kinds) if kinds[kind]},
         "islands": _islands(archive, run),
-        "evaluations": counts.digests,
+        "evaluations": totals.count("evaluations"),
         "gradings": run.gradings,
-        "statuses": {status.value: counts.by_status.get(status, 0) for status in Status},
-        "near_limits": near_limits(hashed),
-        "duplicates": {
-            "syntax": counts.syntax_duplicates,
-            "behaviour": counts.behaviour_duplicates,
-        },
-        "hashing": hashing_document(archive, run, hashed),
-        "hurdle": hurdle_document(archive, run),
-        "rejections": _rejections(archive, run),
+        "statuses": {status.value: totals.count("status", status.value) for status in Status},
+        "near_limits": totals.count("near limit"),
+        "duplicates": {by: totals.count("duplicate", by) for by in ("syntax", "behaviour")},
+        "hashing": hashing_document(totals, trusts_probes=spec.probes == "trust"),
+        "hurdle": hurdle_document(archive, run, totals),
+        "rejections": _rejections(run, totals),
         "diversity": diversity_document(archive, run),
-        "operators": _operators(archive, run, calls),
+        "operators": _operators(totals, calls),
         "models": spending.by_model(calls, run),
-        "arms": spending.arms(archive, run, calls),
+        "arms": spending.arms(archive, run, totals, calls),
         "best_fitness": queries.best_fitness(archive).get(run.id),
         "best": best_document(archive, run),
         "challenger": challenger_document(archive, run),
-        "confirmations": confirmations_document(archive, run, counts.by_kind.get(Kind.CONFIRM, 0)),
+        "confirmations": confirmations_document(archive, run, kinds[Kind.CONFIRM]),
         "mean_fitness": stats.obj_mean,
         "num_elites": stats.num_elites,
         "coverage": stats.coverage,
@@ -145,13 +142,13 @@ def _islands(archive: Archive, run: RunRecord) -> Document | None:
     return islands_document(archive, run)
 
 
-def _rejections(archive: Archive, run: RunRecord) -> Document | None:
+def _rejections(run: RunRecord, totals: Totals) -> Document | None:
     """Give how programs were rejected by text and behaviour; None for a run that rejects none."""
     if SearchSettings.of(run.settings).embedder is None:
         return None
     from evolve.rejection import rejections_document
 
-    return rejections_document(archive, run)
+    return rejections_document(totals)
 
 
 def replay_document(replay: Replay, difference: Difference | None = None) -> Document:
@@ -259,26 +256,19 @@ def _elite(run: RunRecord, held: views.ShownElite) -> Document:
     }
 
 
-def _operators(
-    archive: Archive, run: RunRecord, calls: Sequence[views.Calls]
-) -> dict[str, Document]:
+def _operators(totals: Totals, calls: Sequence[views.Calls]) -> dict[str, Document]:
     """Count per operator: steps told, programs that were new and valid, and that took a place.
 
     With what its calls of models cost, those of steps that are not told included.
     """
-    counted: dict[str, Counter[str]] = {}
-    for result in views.operator_results(archive, run.id):
-        row = counted.setdefault(result.operator, Counter())
-        row["steps"] += result.steps
-        row["ok"] += result.steps if result.status is Status.OK else 0
-        row["placed"] += result.steps if result.placement in spending.TAKEN else 0
+    told = sorted({name for name, _ in totals.under("operator")})
     spent = spending.by_operator(calls)
     return {
         name: {
-            **{key: counted.get(name, Counter())[key] for key in ("steps", "ok", "placed")},
+            **{key: totals.count("operator", name, key) for key in ("steps", "ok", "placed")},
             **spent.get(name, spending.NOTHING_SPENT),
         }
-        for name in dict.fromkeys((*counted, *spent))
+        for name in dict.fromkeys((*told, *spent))
     }
 
 

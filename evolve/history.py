@@ -5,16 +5,20 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from archive.records import Kind, Status, Step
 from evolve.belief import Belief
 from evolve.cells import Cell
 from evolve.entries import Entries, Recall, Told
+from evolve.hurdle import is_stopped
 
-__all__ = ["FAILED", "REJECTED", "History", "Told", "is_rejected"]
+__all__ = ["FAILED", "REJECTED", "SPARED", "History", "Told", "is_rejected"]
 
 # The key of the facts of a program that is not run since it is not new, or would not have been.
 REJECTED = "rejected"
+# The key of the facts of a program that the judge called new.
+SPARED = "spared"
 # What became of programs that a model may mend.
 FAILED = (Status.INVALID, Status.CRASHED, Status.TIMEOUT, Status.OVER_LIMIT)
 
@@ -22,6 +26,47 @@ FAILED = (Status.INVALID, Status.CRASHED, Status.TIMEOUT, Status.OVER_LIMIT)
 UNTOLD = -1
 # Scores of so many latest entries are at hand for their children.
 SCORED = 10_000
+
+
+class Mark:
+    """What is remembered of a told step beside its keys.
+
+    CHILD: of its first parent, and no duplicate. STOPPED: at the hurdle. GRADED: there are grades of
+    what it gives out. WITNESS: its outputs tell whether equal functional hashes meant equal outputs.
+    ORIGIN: its quality may be trusted to be that of others. DROPPED: an audit found that it differs.
+    """
+
+    CHILD = 1
+    STOPPED = 2
+    GRADED = 4
+    WITNESS = 8
+    ORIGIN = 16
+    DROPPED = 32
+
+
+class Line(NamedTuple):
+    """What is looked up of a told step, be it told a million steps ago.
+
+    parent: the first of its parents, None for a confirm step. tuned: of a `tune` child whether it
+    was better. marks: see `Mark`.
+    """
+
+    n: int
+    fitness: float | None
+    program: str | None = None
+    outputs_digest: str | None = None
+    behaviour: str | None = None
+    evaluation: int | None = None
+    parent: int | None = None
+    tuned: bool | None = None
+    marks: int = 0
+
+
+class ProbeMatch(NamedTuple):
+    """What an equal functional hash foretold. equal: whether outputs were equal, None if unknown."""
+
+    predicted: bool
+    equal: bool | None
 
 
 class History:
@@ -34,11 +79,15 @@ class History:
     def __init__(self, recall: Recall | None = None) -> None:
         self.entries = Entries(recall)
         self._seq_of_step = array("q")
-        self._fitness = array("d")  # by seq; NaN where there is none
+        # By seq: NaN where there is no fitness; the evaluation's row; the first with equal outputs.
+        self._fitness, self._evaluation = array("d"), array("q")
+        self._outputs, self._marks = array("q"), bytearray()
         self._scores: dict[int, Mapping[str, float]] = {}
         self.seq_of_program: dict[str, int] = {}
         self.seq_of_digest: dict[str, int] = {}
         self.seq_of_behaviour: dict[str, int] = {}
+        # The first witness of a functional hash where the first step with it is none.
+        self._later_witness: dict[str, int] = {}
         # Of what a task trusts: who was evaluated first, and when an audit found that it differs.
         self.seq_of_origin: dict[str, int] = {}
         self.dropped: dict[str, int] = {}
@@ -96,40 +145,120 @@ class History:
 
     def append(self, told: Told, whole: bool = True) -> None:
         """Take the next told step in. whole: False if texts are left out, so that it is not kept."""
-        seq, step = len(self.entries), told.step
+        line, seq = self._line(told), len(self.entries)
         if whole:
             self.entries.append(told)
         else:
             self.entries.skip()
-        if step.n >= len(self._seq_of_step):
-            self._seq_of_step.extend([UNTOLD] * (step.n + 1 - len(self._seq_of_step)))
-        self._seq_of_step[step.n] = seq
-        self._fitness.append(math.nan if told.fitness is None else told.fitness)
+        self._take(seq, line)
         if told.evaluation is not None:
             self._keep_scores(seq, told.evaluation.scores)
-        if step.kind is Kind.CONFIRM:
-            return
-        if step.status is not Status.DUPLICATE and step.parents:
-            self.children.setdefault(step.parents[0], array("q")).append(seq)
-        if step.operator == "tune" and step.parents:
-            success = self._better_than_parent(told)
-            self.tunes.setdefault(step.parents[0], []).append((seq, success))
-        if step.program is not None:
-            self.seq_of_program.setdefault(step.program, seq)
-        if step.outputs_digest is not None:
-            self.seq_of_digest.setdefault(step.outputs_digest, seq)
-        if step.behaviour is not None:
-            self.seq_of_behaviour.setdefault(step.behaviour, seq)
-            self._trust(told, seq, step.behaviour)
 
-    def _trust(self, told: Told, seq: int, behaviour: str) -> None:
-        """Remember whose quality may be trusted, and of whom an audit has found otherwise."""
-        facts = told.step.ran or {}
-        audited = "audits" in facts and told.evaluation is not None  # no clock is a judge
-        if audited and not self._same_quality(told, self.of_step(facts["audits"])):
+    def _line(self, told: Told) -> Line:
+        """Say what will be looked up of a told step."""
+        step, fitness = told.step, told.fitness
+        if step.kind is Kind.CONFIRM:
+            return Line(step.n, fitness)
+        return Line(
+            step.n,
+            fitness,
+            step.program,
+            step.outputs_digest,
+            step.behaviour,
+            step.evaluation,
+            step.parents[0] if step.parents else None,
+            self._better_than_parent(told) if step.operator == "tune" and step.parents else None,
+            self._marks_of(told),
+        )
+
+    def _marks_of(self, told: Told) -> int:
+        step, facts, evaluation = told.step, told.step.ran or {}, told.evaluation
+        marks = 0
+        if step.status is not Status.DUPLICATE and step.parents:
+            marks |= Mark.CHILD
+        if is_stopped(step):
+            marks |= Mark.STOPPED
+        if step.outputs_digest is not None:
+            # What only the probes decided cannot be their witness.
+            marks |= Mark.GRADED if facts.get("probes_only") else Mark.GRADED | Mark.WITNESS
+        if evaluation is not None and evaluation.fitness is not None:
+            marks |= Mark.GRADED
+        if told.fitness is not None and step.status is Status.OK and "trusts" not in facts:
+            marks |= Mark.ORIGIN
+        if "audits" in facts and evaluation is not None:  # no clock is a judge
+            marks |= 0 if self.same_quality(told, facts["audits"]) else Mark.DROPPED
+        return marks
+
+    def _take(self, seq: int, line: Line) -> None:
+        """Make a told step one that is found."""
+        if line.n >= len(self._seq_of_step):
+            self._seq_of_step.extend([UNTOLD] * (line.n + 1 - len(self._seq_of_step)))
+        self._seq_of_step[line.n] = seq
+        self._fitness.append(math.nan if line.fitness is None else line.fitness)
+        self._evaluation.append(UNTOLD if line.evaluation is None else line.evaluation)
+        self._marks.append(line.marks)
+        if line.parent is not None:
+            if line.marks & Mark.CHILD:
+                self.children.setdefault(line.parent, array("q")).append(seq)
+            if line.tuned is not None:
+                self.tunes.setdefault(line.parent, []).append((seq, line.tuned))
+        if line.program is not None:
+            self.seq_of_program.setdefault(line.program, seq)
+        outputs = line.outputs_digest
+        self._outputs.append(
+            UNTOLD if outputs is None else self.seq_of_digest.setdefault(outputs, seq)
+        )
+        if line.behaviour is not None:
+            self._take_behaviour(seq, line.behaviour, line.marks)
+
+    def _take_behaviour(self, seq: int, behaviour: str, marks: int) -> None:
+        first = self.seq_of_behaviour.setdefault(behaviour, seq)
+        if marks & Mark.WITNESS and not self._marks[first] & Mark.WITNESS:
+            self._later_witness.setdefault(behaviour, seq)
+        if marks & Mark.DROPPED:
             self.dropped.setdefault(behaviour, seq)
-        if told.fitness is not None and told.step.status is Status.OK and "trusts" not in facts:
+        if marks & Mark.ORIGIN:
             self.seq_of_origin.setdefault(behaviour, seq)
+
+    def is_first_program(self, step: Step) -> bool:
+        """Tell whether no step with the same program was told before a told one."""
+        return self.seq_of_program[step.program or ""] == self.seq_of_step(step.n)
+
+    def is_first_output(self, step: Step) -> bool:
+        """Tell whether no step with the same outputs was told before a told one that has some."""
+        seq = self.seq_of_step(step.n)
+        return seq is not None and self._outputs[seq] == seq
+
+    def was_graded(self, step: Step) -> bool | None:
+        """Tell whether there were grades of a told step's program before; None if it was new.
+
+        What stopped at the hurdle is new to whoever runs it in full.
+        """
+        first = self._earlier(step)
+        if first is None or self._marks[first] & Mark.STOPPED:
+            return None
+        return bool(self._marks[first] & Mark.GRADED)
+
+    def had_evaluation(self, step: Step) -> bool:
+        """Tell whether a told step's evaluation was that of its program before."""
+        first = self._earlier(step)
+        return first is not None and self._evaluation[first] == step.evaluation
+
+    def probe_match(self, step: Step) -> ProbeMatch:
+        """Give what the functional hash of a told step foretold, judged by the first that can judge."""
+        seq, behaviour = self.seq_of_step(step.n), step.behaviour
+        assert seq is not None
+        assert behaviour is not None
+        first = self.seq_of_behaviour[behaviour]
+        witness = first if self._marks[first] & Mark.WITNESS else self._later_witness.get(behaviour)
+        if witness is None or witness >= seq or not self._marks[seq] & Mark.WITNESS:
+            return ProbeMatch(first < seq, None)
+        return ProbeMatch(first < seq, self._outputs[witness] == self._outputs[seq])
+
+    def _earlier(self, step: Step) -> int | None:
+        """Give the first told step with the program of a told one, None if it is that one."""
+        first = self.seq_of_program.get(step.program or "")
+        return None if first == self.seq_of_step(step.n) else first
 
     def of_step(self, n: int) -> Told:
         """Give a told step by its number."""
@@ -137,8 +266,9 @@ class History:
         assert seq is not None
         return self.entries[seq]
 
-    def _same_quality(self, told: Told, origin: Told) -> bool:
-        one, other = told.evaluation, origin.evaluation
+    def same_quality(self, told: Told, n: int) -> bool:
+        """Tell whether a program is worth and measures the same as that of a told step."""
+        one, other = told.evaluation, self.of_step(n).evaluation
         if one is None or other is None:
             return one is other
         return (one.fitness, one.measures) == (other.fitness, other.measures)

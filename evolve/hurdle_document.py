@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from archive import queries, views
+from archive import queries
 from archive.records import RunRecord
 from archive.store import Archive
 from evolve.config import SearchSettings
-from evolve.hurdle import HURDLE, HurdleRecord, quick_names
+from evolve.hurdle import BY_CHANCE, STOPPED, HurdleRecord, quick_names
 from evolve.run import BLOCK, STAGE
 from evolve.statistics import grouping, wilson_interval
+from evolve.totals import Totals
 
 Document = dict[str, Any]
 
 
-def hurdle_document(archive: Archive, run: RunRecord) -> Document | None:
+def hurdle_document(archive: Archive, run: RunRecord, totals: Totals) -> Document | None:
     """Give what the hurdle of a run did, by its told steps; None for a run without one.
 
     stopped: programs that ended at the quick stage. passed: hopeless ones that ran in full by
@@ -26,9 +27,8 @@ def hurdle_document(archive: Archive, run: RunRecord) -> Document | None:
     """
     if not SearchSettings.of(run.settings).hurdle:
         return None
-    record = HurdleRecord()
-    for fact, placement in views.facts_named(archive, run.id, HURDLE):
-        record = record.told(fact, placement)
+    counted = (totals.count("hurdle", what) for what in (STOPPED, BY_CHANCE, "wrong"))
+    record = HurdleRecord(*counted)
     instances = queries.block(archive, task=run.task, stage=STAGE, block=BLOCK)
     passed, wrong = record.passed, record.wrong
     return {

@@ -9,7 +9,7 @@ from archive.records import RunRecord
 from archive.store import Archive
 from evolve.config import SearchSettings
 from evolve.migration import origin_run
-from evolve.spending import TAKEN
+from evolve.totals import TAKEN
 
 Document = dict[str, Any]
 

@@ -10,13 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archive import queries
-from archive.records import JUDGE_SEQ, LIKENESS_SEQ, RunRecord, Status, Step
-from archive.store import Archive
+from archive.records import JUDGE_SEQ, LIKENESS_SEQ, Step
 from evolve.desk import JournaledDesk
 from evolve.errors import Unwritten
-from evolve.grid import Placement
-from evolve.history import REJECTED
+from evolve.history import REJECTED, SPARED
 from evolve.likeness import Likeness, is_service, likeness_request, likeness_said
 from evolve.messages import Request
 from evolve.neighbours import Neighbour
@@ -26,14 +23,13 @@ from evolve.reading import without_thinking
 from evolve.run import Assignment, Run
 from evolve.state import State
 from evolve.statistics import wilson_interval
+from evolve.totals import Totals
 
 # Of programs that would be rejected, so many are run: thirty of three hundred. Where none of these
 # was worth it, the rate of false rejections is below a tenth (at 95 %).
 SAMPLE_SHARE = 0.1
 # The text is compared with so many near elites, the nearest first: their texts may be sent away.
 MOST_COMPARED = 16
-# The key of the facts of a program that the judge called new.
-SPARED = "spared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,33 +139,21 @@ class Reviewer:
         return not says_novel(without_thinking(reply.text))
 
 
-def rejections_document(archive: Archive, run: RunRecord) -> dict[str, Any]:
+def rejections_document(totals: Totals) -> dict[str, Any]:
     """Count what a run's told steps were rejected for, and how often that was wrong.
 
     rejected: not run. sampled: to be rejected, and run all the same. false: of these, the programs
     that the grid took as new. rate: false of sampled, None if none was; interval: its 95 % Wilson
     interval. spared: near copies that the judge called new.
     """
-    rejected = sampled = false = spared = 0
-    for step in queries.told_steps(archive, run.id):
-        facts = step.ran or {}
-        spared += SPARED in facts
-        if REJECTED not in facts:
-            continue
-        if not facts[REJECTED].get("sampled"):
-            rejected += 1
-            continue
-        sampled += 1
-        # A duplicate may take the place of its longer twin, but it teaches nothing.
-        taken = step.placement in (Placement.NEW.name, Placement.IMPROVED.name)
-        false += taken and step.status is Status.OK
+    sampled, false = totals.count("rejection", "sampled"), totals.count("rejection", "false")
     return {
-        "rejected": rejected,
+        "rejected": totals.count("rejection", "rejected"),
         "sampled": sampled,
         "false": false,
         "rate": false / sampled if sampled else None,
         "interval": wilson_interval(false, sampled) if sampled else None,
-        "spared": spared,
+        "spared": totals.count("rejection", "spared"),
     }
 
 

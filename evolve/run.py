@@ -24,11 +24,10 @@ from evolve.belief import comparison
 from evolve.briefing import Briefing, briefing_of
 from evolve.config import ModelSettings, RunLimits, SearchSettings
 from evolve.confirming import challenge
-from evolve.entries import Told
 from evolve.errors import UsageError
 from evolve.folding import fold
 from evolve.grid import Grid
-from evolve.history import History
+from evolve.history import History, Told
 from evolve.loader import Task
 from evolve.operators.base import Operator, ParentProgram
 from evolve.program import count_nodes, program_id
@@ -37,6 +36,7 @@ from evolve.selection import Means, ask
 from evolve.state import Rules, State
 from evolve.statistics import grouping
 from evolve.telling import tell
+from evolve.totals import run_totals
 from evolve.under_way import UnderWay
 
 STAGE = "train"
@@ -125,6 +125,8 @@ class Run:
         self._askers: Counter[int] = Counter()
         self.briefing = self._briefing()
         self.state = self._fold()
+        # What was told in numbers; nothing is decided by them.
+        self.totals = run_totals(archive, record)
 
     @property
     def record(self) -> RunRecord:
@@ -307,6 +309,11 @@ class Run:
         nodes = count_nodes(step.source) if step.program and step.source else 0
         verdict = tell(self.state, step, evaluation, nodes)
         self._accept(verdict.step, evaluation)
+        totals = self.totals.after(
+            Told(verdict.step, evaluation, nodes),
+            verdict.state.history,
+            shares_grades=self.settings.share_grades,
+        )
         try:
             self._under_way.remove(n)
             asks = self._due_steps(verdict.state, self._under_way, known={})
@@ -315,13 +322,14 @@ class Run:
                 elites=verdict.cells,
                 asks=asks,
                 seconds=self.seconds,
+                totals=totals.plain(),
                 taught=verdict.state.calibration.plain() if step.kind is Kind.CONFIRM else None,
             )
         except BaseException:  # nothing was told: it may be told again
             self._under_way = UnderWay(self._open.values())
             raise
         # The archive first: only now does this process believe it.
-        before, self.state = self.state, verdict.state
+        before, self.state, self.totals = self.state, verdict.state, totals
         del self._open[n], self._finished[n]
         self._handed_out.discard(n)
         self._askers[step.asked_after] -= 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -14,11 +13,12 @@ from archive.views import EMBEDDER, JUDGE, Calls
 from evolve.config import SearchSettings
 from evolve.credit import Arm, Credit, Terms, mean_chances
 from evolve.recording import REPLAY_OF
+from evolve.totals import TAKEN, Totals
 
 Document = dict[str, Any]
 
-# Placements that mean that the grid took a program.
-TAKEN = ("NEW", "IMPROVED")
+# Steps further back count for less than rounding: DISCOUNT to this power is below 1e-17.
+REMEMBERED = 4_000
 NOTHING_SPENT: Document = {"calls": 0, "usd": 0.0, "tokens": 0, "unpriced": 0}
 
 
@@ -85,7 +85,9 @@ def by_operator(calls: Iterable[Calls]) -> dict[str, Document]:
     return operators
 
 
-def arms(archive: Archive, run: RunRecord, calls: Iterable[Calls]) -> list[Document]:
+def arms(
+    archive: Archive, run: RunRecord, totals: Totals, calls: Iterable[Calls]
+) -> list[Document]:
     """Give what each pair of operator and model did and gets; [] where no bandit decides.
 
     steps: told; taken: of these, by the grid. share: of the steps to come, 0 to 1, all together 1.
@@ -93,12 +95,10 @@ def arms(archive: Archive, run: RunRecord, calls: Iterable[Calls]) -> list[Docum
     if SearchSettings.of(run.settings).credit != "bandit":
         return []
     terms = _terms(run)
-    credit, steps, taken = Credit(), Counter[Arm](), Counter[Arm]()
-    for step in views.credited_steps(archive, run.id):
+    credit = Credit()
+    for step in views.credited_steps(archive, run.id, REMEMBERED):
         arm, took = (step.operator, step.model), step.placement in TAKEN
         credit = credit.told(arm, taken=took, usd=step.usd, tokens=step.tokens)
-        steps[arm] += 1
-        taken[arm] += took
     spent: dict[Arm, Document] = {arm: {**NOTHING_SPENT} for arm in terms}
     for call in calls:
         _add(spent.setdefault((call.operator, call.model), {**NOTHING_SPENT}), call)
@@ -106,8 +106,8 @@ def arms(archive: Archive, run: RunRecord, calls: Iterable[Calls]) -> list[Docum
         {
             "operator": arm[0],
             "model": arm[1],
-            "steps": steps[arm],
-            "taken": taken[arm],
+            "steps": totals.count("arm", arm[0], arm[1] or "", "steps"),
+            "taken": totals.count("arm", arm[0], arm[1] or "", "taken"),
             **spent[arm],
             "share": float(share),
         }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 
-from archive import views
 from archive.records import Status, Step
 from evolve.grid import Elite, GridStats, grid_stats
 from evolve.messages import Model, Reply, Request
@@ -18,15 +17,12 @@ from evolve.state import State
 PACE_STEPS = 100
 # Latest elites that a display shows.
 LATEST = 5
-# Facts of a step whose quality was known: it was served, or the probes decided.
-KNOWN = frozenset(("served", "exact", "trusts"))
 
 
 class Tally:
     """Counts the told steps of a run, those before this sitting included.
 
-    calls: of its models, as they are made. statuses: steps by status. recognised: steps whose
-    outcome was known; which gradings that saved, `hits` tells. latest: steps that became the elite of their cell in this
+    calls: of its models, as they are made. latest: steps that became the elite of their cell in this
     sitting, as they were believed then, the latest last.
     """
 
@@ -37,21 +33,26 @@ class Tally:
         calls: CallsUnderWay | None = None,
     ) -> None:
         self.run, self.calls = run, calls or CallsUnderWay()
-        self.statuses: Counter[Status] = Counter()
-        self.recognised = 0
         self.latest: deque[tuple[Step, Elite]] = deque(maxlen=LATEST)
         self._clock = clock
         self._moments: deque[float] = deque([clock()], maxlen=PACE_STEPS)
-        if run.state.told:
-            self._count_earlier()
 
     def add(self, step: Step) -> None:
         """Count a step that was just told."""
-        self._count(step)
         self._moments.append(self._clock())
         held = self.run.state.grid.cells.get(step.cell) if step.cell is not None else None
         if held and held[0].step == step.n:
             self.latest.append((step, held[0]))
+
+    @property
+    def statuses(self) -> Mapping[Status, int]:
+        """The told steps by status."""
+        return {Status(name): number for (name,), number in self.run.totals.under("status").items()}
+
+    @property
+    def recognised(self) -> int:
+        """The told steps whose outcome was known; which gradings that saved, `hits` tells."""
+        return self.run.totals.count("recognised")
 
     @property
     def best(self) -> Elite | None:
@@ -83,8 +84,8 @@ class Tally:
     @property
     def failures(self) -> dict[Status, int]:
         """Give the counts of steps that are neither ok nor duplicates, if any."""
-        fine = (Status.OK, Status.DUPLICATE)
-        return {s: self.statuses[s] for s in Status if s not in fine and self.statuses[s]}
+        fine, statuses = (Status.OK, Status.DUPLICATE), self.statuses
+        return {s: statuses[s] for s in Status if s not in fine and s in statuses}
 
     @property
     def steps_per_minute(self) -> float | None:
@@ -126,21 +127,6 @@ class Tally:
             (record.usd, limits.usd),
             (record.tokens, limits.tokens),
         )
-
-    def _count_earlier(self) -> None:
-        """Count the steps of sittings before this one, as the archive has them."""
-        for counted in views.told_by_status(self.run.archive, self.run.record.id, KNOWN):
-            self.statuses[counted.status] += counted.steps
-            self.recognised += (
-                counted.steps if counted.status is Status.DUPLICATE else counted.known
-            )
-
-    def _count(self, step: Step) -> None:
-        if step.status is None:
-            return
-        self.statuses[step.status] += 1
-        known = not KNOWN.isdisjoint(step.ran or ())
-        self.recognised += int(known or step.status is Status.DUPLICATE)
 
 
 def best_so_far(state: State) -> Elite | None:

@@ -386,7 +386,7 @@ def _without_hurdle(run: Run) -> list[str]:
     from evolve.hurdle_document import hurdle_document
     from evolve.status_view import too_few
 
-    hurdle = hurdle_document(run.archive, run.record)
+    hurdle = hurdle_document(run.archive, run.record, run.totals)
     if hurdle is None or hurdle["quick"] != 0:
         return []
     return [f"search.hurdle: {too_few(hurdle['whole'])}"]

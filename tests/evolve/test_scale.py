@@ -11,9 +11,11 @@ import pytest
 from sqlalchemy import event
 
 from archive import queries
+from archive.records import Kind, Status
 from archive.store import Archive
 from evolve import entries, history
 from evolve.loop import search
+from evolve.totals import counted_totals, run_totals
 from evolve.work import Worker
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -72,6 +74,11 @@ def test_a_simulated_search_keeps_its_slots_busy_and_confirms_places_and_meets_d
     with Archive.open(tmp_path / "run.db") as archive:
         run = searched(archive, options(order=order))
         found = queries.counts(archive, run.record.id)
+        totals, record = run_totals(archive, run.record), run.record
+        assert totals == run.totals == counted_totals(archive, record)
+    assert totals.count("evaluations") == run.state.evaluations == found.digests
+    assert {Status(name): n for (name,), n in totals.under("status").items()} == found.by_status
+    assert {Kind(name): n for (name,), n in totals.under("kind").items()} == found.by_kind
     assert run.state.told == STEPS
     assert run.state.confirms > 2
     assert found.syntax_duplicates + found.behaviour_duplicates > 5

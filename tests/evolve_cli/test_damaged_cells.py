@@ -28,13 +28,14 @@ def damaged(looking, archive_folder, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("table", "column", "value", "commands"),
     [
-        ("steps", "status", "'inwalid'", ("status", "resume")),
+        ("steps", "status", "'inwalid'", ("resume",)),
         ("steps", "parents", BROKEN_JSON, ("resume",)),
-        ("steps", "kind", "'serch'", ("status", "resume")),
+        ("steps", "kind", "'serch'", ("resume",)),
         ("evaluations", "status", "'inwalid'", ("resume",)),
         ("evaluations", "measures", BROKEN_JSON, ("elites", "resume")),
         ("elites", "cell", BROKEN_JSON, ("status", "elites")),
         ("runs", "settings", BROKEN_JSON, ("status", "elites", "resume")),
+        ("runs", "totals", BROKEN_JSON, ("status", "resume")),
         ("tasks", "spec", BROKEN_JSON, ("status",)),
     ],
 )
@@ -50,7 +51,7 @@ def test_what_is_no_json_or_no_status_names_its_table(damaged, table, column, va
 @pytest.mark.parametrize(
     ("table", "column", "commands"),
     [
-        ("steps", "operator", ("status", "elites", "resume")),
+        ("steps", "operator", ("elites", "resume")),
         ("elites", "cell", ("elites",)),
         ("evaluations", "scores", ("resume",)),
         ("runs", "settings", ("status", "elites", "resume")),

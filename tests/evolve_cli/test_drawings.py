@@ -12,6 +12,7 @@ from evolve import drawing, program_view, tables
 from evolve.ancestry import diff_stat, unified_diff
 from evolve.believed import Offered, believed_fields
 from evolve.config import RunLimits
+from evolve.entries import Told
 from evolve.errors import UsageError
 from evolve.grid import Elite, Grid
 from evolve.heatmap import HeatMap, project, refold
@@ -23,6 +24,7 @@ from evolve.spec import Measure
 from evolve.state import State
 from evolve.tally import CallsUnderWay, Tally
 from evolve.telling import tell
+from evolve.totals import Totals
 
 X = Measure(name="spread", range=(0.0, 2.0), bins=5)
 Y = Measure(name="lean", range=(-1.0, 1.0), bins=3)
@@ -143,7 +145,7 @@ class ToyRun:
         self.means = Means({})
         self.limits = RunLimits(steps=10)
         self.initial = [("trivial", "")]
-        self.state = State(Grid((X, Y)))
+        self.state, self.totals = State(Grid((X, Y))), Totals()
         self.seconds = 0.0
         self.waits_for = None
 
@@ -157,6 +159,8 @@ class ToyRun:
         step = Step(n, n, kind, "tune", model, parents=(0,) if n else (), program=f"{n:032x}")
         verdict = tell(self.state, step, found, nodes=10)
         self.state = verdict.state
+        told = Told(verdict.step, found, 10)
+        self.totals = self.totals.after(told, self.state.history, shares_grades=True)
         return verdict.step
 
 

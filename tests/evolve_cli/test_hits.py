@@ -2,21 +2,23 @@
 
 import json
 import shutil
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from archive.records import Evaluation, Status
+from archive.records import Evaluation, Kind, Status, Step
 from archive.store import Archive
-from archive.views import HashedStep
 from evolve import RunLimits, load_task, open_run, search
 from evolve.diversity import WINDOW
 from evolve.documents import status_document
-from evolve.hits import find_hits, probe_matches, seconds, trusted
+from evolve.history import History, Told
+from evolve.hits import probe_matches, seconds, trusted
+from evolve.totals import Totals, totals_of
 
 TOY = Path(__file__).resolve().parents[1] / "tasks/toy"
-SECONDS = 0.5
+SECONDS, GRADE_S = 0.5, 0.25
 HEAD = "def weigh(features, k, rng):\n"
 INITIAL = {
     "first": "    return features[:, 0]",
@@ -100,22 +102,23 @@ def test_what_another_run_knew_is_served_and_neither_run_nor_graded(twice):
 
 
 def test_a_run_that_grades_equal_outputs_again_saves_only_what_is_not_run():
-    steps = [step("p", "d"), step("q", "d", known=True), step("p", ran=False)]
-    assert [hit.kind for hit in find_hits(steps, shares_grades=True)] == ["behaviour", "syntax"]
-    assert [hit.kind for hit in find_hits(steps, shares_grades=False)] == ["syntax"]
+    steps = [step("p", "d"), step("q", "d", grade_s=0.0), step("p", ran=False)]
+    assert hits(steps) == {"behaviour": 1, "syntax": 1}
+    assert hits(steps, shares_grades=False) == {"syntax": 1}
 
 
 def test_seconds_saved_are_those_of_runs_spared_at_the_mean_of_runs_made():
-    steps = [step("p", "d"), step("q", "d", known=True), *[step("p", ran=False)] * 3]
+    steps = [step("p", "d"), step("q", "d", grade_s=0.0), *[step("p", ran=False)] * 3]
     assert saved(steps)["seconds_saved_running"] == 3 * SECONDS
-    served = [step("p", ran=False), step("p", ran=False)]
+    served = [step("p", ran=False, served=True), step("p", ran=False)]
     assert saved(served)["seconds_saved_running"] is None
     assert saved([])["seconds_saved"] == 0.0
 
 
 def test_seconds_of_grading_are_those_of_gradings_spared_at_the_mean_of_gradings_made():
     steps = [step("p", "d", evaluation=1, grade_s=2.0), step("q", "e", evaluation=2, grade_s=4.0)]
-    steps += [step("r", "d", evaluation=3, known=True, grade_s=0.0), step("q", "e", ran=False)]
+    steps += [step("r", "d", evaluation=3, grade_s=0.0)]
+    steps += [step("q", "e", ran=False, evaluation=2, grade_s=4.0)]
     assert saved(steps)["seconds_saved_grading"] == 2 * 3.0
     assert saved(steps)["seconds_saved"] == 2 * 3.0 + SECONDS
 
@@ -123,58 +126,71 @@ def test_seconds_of_grading_are_those_of_gradings_spared_at_the_mean_of_gradings
 def test_what_probing_has_cost_is_taken_off_and_unknown_of_old_steps():
     steps = [step("p", "d", probe_s=0.75), step("p", ran=False), step("q", "e", probe_s=0.5)]
     found = saved(steps)
-    assert (found["seconds_saved"], found["seconds_spent_probing"]) == (SECONDS, 1.25)
-    assert found["seconds_net"] == SECONDS - 1.25
+    assert (found["seconds_saved"], found["seconds_spent_probing"]) == (SECONDS + GRADE_S, 1.25)
+    assert found["seconds_net"] == SECONDS + GRADE_S - 1.25
     old = saved([step("p", "d"), step("p", ran=False)])
-    assert old["seconds_saved"] == SECONDS
+    assert old["seconds_saved"] == SECONDS + GRADE_S
     assert (old["seconds_spent_probing"], old["seconds_net"]) == (None, None)
 
 
 def test_what_stopped_at_the_hurdle_is_no_hit_and_no_measure_of_a_run():
-    stopped = step("q", known=True, hurdle="stopped", wall_s=99.0, grade_s=99.0)
+    stopped = step("q", "f", hurdle="stopped", wall_s=99.0, grade_s=99.0)
     steps = [step("p", "d"), stopped, step("p", ran=False)]
-    assert [hit.kind for hit in find_hits(steps, shares_grades=True)] == ["syntax"]
-    assert saved(steps)["seconds_saved"] == SECONDS
+    assert hits(steps) == {"syntax": 1}
+    assert saved(steps)["seconds_saved"] == SECONDS + GRADE_S
+    assert counted(steps).count("evaluations") == 2
+    # To whoever runs it in full it is new.
+    assert hits([stopped, step("q", ran=False, served=True)]) == {"served": 1}
 
 
 def test_what_the_probes_decide_is_a_hit_of_its_own_kind_and_no_witness_for_them():
     steps = [
         step("p", "d", behaviour="b"),
         step("q", "d", behaviour="b", ran=False, exact="p", probes_only=True),
-        step("r", behaviour="b", ran=False, trusts=0, probes_only=True, quality=(1.0, "{}")),
+        step("r", behaviour="b", ran=False, trusts=0, probes_only=True, fitness=1.0),
         step("q", ran=False),
         step("r", ran=False),
     ]
-    hits = find_hits(steps, shares_grades=True)
-    assert [hit.kind for hit in hits] == ["exact", "trusted", "syntax", "syntax"]
-    assert all(hit.saves_grading for hit in hits)
-    assert probe_matches(steps)["judged"] == 0
+    assert hits(steps) == {"exact": 1, "trusted": 1, "syntax": 2}
+    assert counted(steps).count("gradings saved") == 4
+    assert probe_matches(counted(steps))["judged"] == 0
+
+
+def test_the_first_that_ran_is_the_witness_of_a_functional_hash():
+    steps = [
+        step("p", behaviour="b", ran=False, trusts=0, probes_only=True, fitness=1.0),
+        step("q", "d", behaviour="b"),
+        step("r", "e", behaviour="b"),
+        step("s", "d", behaviour="b"),
+    ]
+    found = probe_matches(counted(steps))
+    assert (found["predicted"], found["judged"], found["false"]) == (3, 2, 1)
 
 
 def test_audits_that_find_another_quality_are_wrong_hits():
-    one, other = (0.5, '{"spread":1.0}'), (0.5, '{"spread":2.0}')
     hit = {"trusts": 0, "probes_only": True, "ran": False}
-    steps = [step("p", n=0, quality=one), *[step(f"h{i}", n=9, **hit) for i in range(7)]]
-    steps += [step(f"a{n}", n=n, quality=one, audits=0) for n in range(1, 10)]
-    assert trusted(steps) == {
+    steps = [step("p"), *[step(f"h{i}", **hit) for i in range(7)]]
+    steps += [step(f"a{n}", audits=0) for n in range(9)]
+    assert trusted(counted(steps)) == {
         "hits": 7, "audited": 9, "wrong": 0, "upper_95": pytest.approx(1 - 0.05 ** (1 / 9))
     }  # fmt: skip
     # One that ended by a clock judges nothing.
-    steps += [step("x", n=10, quality=other, audits=0), step("y", n=11, audits=0)]
-    assert (trusted(steps)["audited"], trusted(steps)["wrong"]) == (10, 1)
-    assert trusted([])["upper_95"] == 1.0
+    steps += [step("x", audits=0, spread=2.0), step("y", audits=0, evaluated=False)]
+    found = trusted(counted(steps))
+    assert (found["audited"], found["wrong"]) == (10, 1)
+    assert trusted(counted([]))["upper_95"] == 1.0
 
 
 def test_outputs_of_a_program_that_ran_twice_are_graded_once():
     twice = [step("p", "d", evaluation=7), step("p", "d", evaluation=7)]
-    assert [hit.kind for hit in find_hits(twice, shares_grades=True)] == ["behaviour"]
+    assert hits(twice) == {"behaviour": 1}
 
 
 def test_a_program_that_was_told_before_and_ran_all_the_same_saves_nothing():
-    timed_out = [step("p"), step("p")]
-    assert find_hits(timed_out, shares_grades=True) == []
-    (hit,) = find_hits([*timed_out, step("p", ran=False)], shares_grades=True)
-    assert (hit.kind, hit.saves_grading) == ("syntax", False)
+    timed_out = [step("p", evaluated=False), step("p", evaluated=False)]
+    assert hits(timed_out) == {}
+    again = counted([*timed_out, step("p", ran=False, evaluated=False)])
+    assert (again.count("hit", "syntax"), again.count("gradings saved")) == (1, 0)
 
 
 def test_a_probe_match_is_judged_where_both_have_outputs_and_each_program_counts_once():
@@ -185,23 +201,49 @@ def test_a_probe_match_is_judged_where_both_have_outputs_and_each_program_counts
         step("r", "e", behaviour="b"),
         step("s", "d", behaviour="b"),
         step("t", "d", behaviour="c"),
-        step(None),
+        step(None, evaluated=False),
     ]
-    matches = probe_matches(steps)
+    matches = probe_matches(counted(steps))
     assert (matches["predicted"], matches["judged"], matches["false"]) == (3, 2, 1)
-    assert probe_matches([])["rate"] is None
+    assert probe_matches(counted([]))["rate"] is None
 
 
 def saved(steps):
-    return seconds(steps, find_hits(steps, shares_grades=True))
+    return seconds(counted(steps))
+
+
+def hits(steps, **options):
+    return {kind: number for (kind,), number in counted(steps, **options).under("hit").items()}
+
+
+def counted(steps, shares_grades=True):
+    """Count some told steps, each made by `step`."""
+    history, totals = History(), Totals()
+    for n, told in enumerate(steps):
+        evaluation = told.evaluation
+        if evaluation is not None and evaluation.id is None:
+            evaluation = replace(evaluation, id=100 + n)
+        own = replace(told.step, n=n, told_seq=n, evaluation=evaluation.id if evaluation else None)
+        numbered = Told(own, evaluation, told.nodes)
+        history.append(numbered)
+        totals = totals.after(numbered, history, shares_grades=shares_grades)
+        assert totals_of(totals.plain()) == totals
+    return totals
 
 
 def step(
-    program, digest=None, *, n=0, behaviour=None, evaluation=None, ran=True, known=False,
-    quality=None, grade_s=None, **facts
+    program, digest=None, *, behaviour=None, evaluation=None, ran=True, grade_s=GRADE_S,
+    fitness=0.5, spread=1.0, evaluated=True, **facts
 ):  # fmt: skip
-    facts = {"wall_s": SECONDS} | facts if ran else facts
-    return HashedStep(n, program, behaviour, digest, facts, evaluation, quality, grade_s, known)
+    found = Evaluation(
+        "", "", "", 0, program or "", Status.OK, outputs_digest=digest, fitness=fitness,
+        measures={"spread": spread}, id=evaluation, grade_s=grade_s,
+    )  # fmt: skip
+    made = Step(
+        0, 0, Kind.SEARCH, "toy", program=program, behaviour=behaviour, outputs_digest=digest,
+        status=Status.OK, ran={"wall_s": SECONDS} | facts if ran else facts,
+    )  # fmt: skip
+    return Told(made, found if evaluated else None, 1)
 
 
 def test_status_warns_when_the_operators_collapse(archive_url):

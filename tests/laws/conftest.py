@@ -12,6 +12,8 @@ import pytest
 
 from archive import queries
 from archive.store import Archive
+from evolve.recording import REPLAY_OF
+from evolve.totals import counted_totals, run_totals
 
 SCRIPT = Path(__file__).parent / "toy_run.py"
 SERVER = SCRIPT.with_name("toy_server.py")
@@ -150,6 +152,10 @@ def _environment():
 def _outcome(place, name=None):
     with Archive.open(place, create=False) as archive:
         run = archive.run(name)
+        # What a run keeps of its told steps in numbers is what their rows say, whatever killed it.
+        # The rows of a replay are those of the run that was first; it grades anew, in other seconds.
+        if REPLAY_OF not in run.settings:
+            assert run_totals(archive, run) == counted_totals(archive, run)
         evaluations = queries.evaluations(archive, run.id)
         steps = [
             (

@@ -16,6 +16,7 @@ from evolve.errors import UsageError
 from evolve.messages import FailedCall, Reply, Usage
 from evolve.models.scripted import ScriptedModel
 from evolve.spending import by_model, settled_calls
+from evolve.totals import run_totals
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +99,7 @@ def play(archive, author, *pairs, steps=STEPS, others=(), **limits):
 
 
 def counted(archive):
-    return rejection.rejections_document(archive, archive.run())
+    return rejection.rejections_document(run_totals(archive, archive.run()))
 
 
 def test_a_near_copy_is_not_run_and_names_the_elite_that_it_is_like(archive, never_sampled):
