@@ -43,6 +43,7 @@ from archive.schema import (
     answers,
     behaviours,
     blocks,
+    checkpoints,
     elites,
     evaluations,
     leases,
@@ -55,6 +56,10 @@ from archive.schema import (
 
 T = TypeVar("T")
 Cell = tuple[int, ...]
+
+# So many checkpoints have their state. A run goes on from one that was told before the oldest of the
+# steps at work was asked.
+STATES = 4
 
 # How often one transaction is begun; a server that dies of it every time is broken.
 TRIES = 3
@@ -310,6 +315,26 @@ class Journal:
             self._insert_steps(connection, asks)
 
         self._write("tell", work)
+
+    def checkpoint(self, told: int, *, code: str, first: int, history: bytes, state: bytes) -> None:
+        """Keep what the fold of the first `told` steps came to; one that is there stays.
+
+        code: by which version of the fold; what others kept goes. first: where the stretch of
+        history begins. Of states only the latest few are kept.
+        """
+        mine = checkpoints.c.run == self.run.id
+        row = {"run": self.run.id, "told": told, "code": code, "first": first}
+        row |= {"history": history, "state": state}
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(checkpoints).where(mine, checkpoints.c.code != code))
+            self._insert_new(connection, checkpoints, [row])
+            newer = select(checkpoints.c.told).where(mine).order_by(checkpoints.c.told.desc())
+            kept = connection.scalars(newer.limit(STATES)).all()
+            older = update(checkpoints).where(mine, checkpoints.c.told < kept[-1])
+            connection.execute(older.where(checkpoints.c.state.is_not(None)).values(state=None))
+
+        self._write("checkpoint", work)
 
     def finish(self, stop_reason: str, seconds: float, why: str | None = None) -> None:
         """Write down why and after how many seconds the run ended.

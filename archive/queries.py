@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     Column,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    or_,
     select,
     true,
 )
@@ -124,10 +125,14 @@ _TOLD_STEP = _facts_question(rows.STEP, rows.EVALUATION).where(
 )
 
 
-def asked_steps(archive: Archive, run: int) -> Iterator[Step]:
-    """Give all steps by number, as they were asked: nothing that came later is in them."""
+def asked_steps(archive: Archive, run: int, told: int = 0) -> Iterator[Step]:
+    """Give the steps by number, as they were asked: nothing that came later is in them.
+
+    told: those are left out that were among the first so many tells.
+    """
     table = schema.steps.c
-    question = select(*rows.ASKED).where(table.run == run).order_by(table.n).limit(PAGE)
+    wanted = table.run == run, or_(table.told_seq.is_(None), table.told_seq >= told)
+    question = select(*rows.ASKED).where(*wanted).order_by(table.n).limit(PAGE)
     first = 0
     while True:
         page = _all(archive, question.where(table.n >= first))
@@ -136,6 +141,28 @@ def asked_steps(archive: Archive, run: int) -> Iterator[Step]:
         if len(page) < PAGE:
             return
         first = page[-1][0] + 1
+
+
+class Checkpoint(NamedTuple):
+    """What a run's fold kept when so many steps were told: see `Journal.checkpoint`."""
+
+    history: bytes
+    state: bytes | None
+
+
+def checkpoints(archive: Archive, run: int, code: str) -> list[tuple[int, int, bool]]:
+    """Give (told, first, whether it has its state) of a run's checkpoints by this code, in order."""
+    table = schema.checkpoints.c
+    question = select(table.told, table.first, table.state.is_not(None))
+    mine = table.run == run, table.code == code
+    return [tuple(row) for row in _all(archive, question.where(*mine).order_by(table.told))]
+
+
+def checkpoint(archive: Archive, run: int, told: int) -> Checkpoint:
+    """Give what a run's fold kept when so many steps were told."""
+    table = schema.checkpoints.c
+    question = select(table.history, table.state).where(table.run == run, table.told == told)
+    return Checkpoint(*_all(archive, question)[0])
 
 
 def num_asked(archive: Archive, run: int) -> tuple[int, int]:

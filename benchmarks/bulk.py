@@ -52,6 +52,10 @@ class BulkJournal:
         if len(self._told) >= PAGE:
             self.flush()
 
+    def checkpoint(self, told, **kept):
+        self.flush()  # a checkpoint speaks of rows that are there
+        self._journal.checkpoint(told, **kept)
+
     def flush(self):
         """Write all that was told and asked since the last time in one transaction."""
         run, database = self._journal.run, self._journal._database

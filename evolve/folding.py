@@ -76,7 +76,7 @@ def _offered(
     _, clipped = state.grid.locate(evaluation.measures)
     grid, placement = state.grid.place(step.cell, elite)
     if placement is not Placement.NOT_ADDED:
-        state.history.cell_of_step[step.n] = step.cell
+        state.history.settle(step.n, step.cell)
     return replace(
         state,
         **known,
@@ -194,7 +194,7 @@ def _shortened(state: State, step: Step, nodes: int) -> State:
     belief = before.belief(longer.step)
     if belief is not None:
         state.history.believe(step.n, before.told, belief)
-    state.history.cell_of_step[step.n] = cell
+    state.history.settle(step.n, cell)
     best = _best(shorter if elite.step == longer.step else elite for elite in state.best)
     return replace(state, grid=state.grid.swapped(cell, longer, shorter), best=best)
 

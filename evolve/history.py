@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, NamedTuple
 
 from archive.records import Kind, Status, Step
 from evolve.belief import Belief
@@ -22,6 +23,7 @@ SPARED = "spared"
 # What became of programs that a model may mend.
 FAILED = (Status.INVALID, Status.CRASHED, Status.TIMEOUT, Status.OVER_LIMIT)
 
+BELIEF = [each.name for each in fields(Belief)]
 # What stands for a step that was not told.
 UNTOLD = -1
 # Scores of so many latest entries are at hand for their children.
@@ -62,6 +64,19 @@ class Line(NamedTuple):
     marks: int = 0
 
 
+class Part(NamedTuple):
+    """What a history took in since its last checkpoint, in the order in which it came.
+
+    lines: one per told step. beliefs: (step, from which tell on, the fields of a `Belief`).
+    stand_ins: (longer, told after, shorter); cells: (step, its cell).
+    """
+
+    lines: list[Sequence[Any]]
+    beliefs: list[Sequence[Any]]
+    stand_ins: list[Sequence[int]]
+    cells: list[Sequence[Any]]
+
+
 class ProbeMatch(NamedTuple):
     """What an equal functional hash foretold. equal: whether outputs were equal, None if unknown."""
 
@@ -100,6 +115,24 @@ class History:
         self.cell_of_step: dict[int, Cell] = {}
         # Per program's step: what was believed of it, and from which tell on.
         self.beliefs: dict[int, list[tuple[int, Belief]]] = {}
+        # Nothing is noted unless somebody keeps checkpoints.
+        self.part: Part | None = None
+
+    def begin_part(self) -> None:
+        """Note from now on what is taken in, for the next checkpoint."""
+        self.part = Part([], [], [], [])
+
+    def take(self, part: Part) -> None:
+        """Take in what was noted elsewhere; its steps are recalled when somebody asks."""
+        for line in part.lines:
+            self.entries.skip()
+            self._take(len(self.entries) - 1, Line(*line))
+        for n, seq, *known in part.beliefs:
+            self.beliefs.setdefault(n, []).append((seq, Belief(*known)))
+        for longer, seq, shorter in part.stand_ins:
+            self.stand_ins.setdefault(longer, []).append((seq, shorter))
+        for n, cell in part.cells:
+            self.cell_of_step[n] = tuple(cell)
 
     def seq_of_step(self, n: int) -> int | None:
         """Give when step n was told, None if it was not."""
@@ -127,14 +160,26 @@ class History:
     def stand_in(self, n: int, seq: int, shorter: int) -> None:
         """Remember that a shorter program took the place of step n; doing it again changes nothing."""
         held = self.stand_ins.setdefault(n, [])
-        if (seq, shorter) not in held:
-            held.append((seq, shorter))
+        if (seq, shorter) in held:
+            return
+        held.append((seq, shorter))
+        if self.part is not None:
+            self.part.stand_ins.append((n, seq, shorter))
+
+    def settle(self, n: int, cell: Cell) -> None:
+        """Remember the cell in which a program was; doing it again changes nothing."""
+        self.cell_of_step[n] = cell
+        if self.part is not None:
+            self.part.cells.append((n, cell))
 
     def believe(self, n: int, seq: int, belief: Belief) -> None:
         """Keep a belief that holds from tell `seq` on; keeping the same one again changes nothing."""
         held = self.beliefs.setdefault(n, [])
-        if not held or held[-1][0] < seq:
-            held.append((seq, belief))
+        if held and held[-1][0] >= seq:
+            return
+        held.append((seq, belief))
+        if self.part is not None:
+            self.part.beliefs.append((n, seq, *(getattr(belief, name) for name in BELIEF)))
 
     def belief(self, n: int, told: int) -> Belief | None:
         """Give what was believed of a program when so many were told; None if it never was ok."""
@@ -151,6 +196,8 @@ class History:
         else:
             self.entries.skip()
         self._take(seq, line)
+        if self.part is not None:
+            self.part.lines.append(line)
         if told.evaluation is not None:
             self._keep_scores(seq, told.evaluation.scores)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Any, NoReturn
@@ -20,6 +20,7 @@ from archive import queries
 from archive.journal import SERVED, Journal
 from archive.records import Evaluation, Kind, RunRecord, Step
 from archive.store import Archive
+from evolve import checkpoint
 from evolve.belief import comparison
 from evolve.briefing import Briefing, briefing_of
 from evolve.config import ModelSettings, RunLimits, SearchSettings
@@ -337,6 +338,8 @@ class Run:
         for asked in asks:
             self._add_open(asked)
         self._forget(step.asked_after, before.told)
+        if checkpoint.is_due(self.state):
+            checkpoint.keep(self.journal, self.state)
         return verdict.step
 
     def _add_open(self, step: Step) -> None:
@@ -365,14 +368,21 @@ class Run:
         """Fold the told rows, and ask every step that is due without a row."""
         untold = queries.untold_steps(self.archive, self.record.id)
         needed = {step.asked_after for step in untold}
-        asked = self._asked()
+        missing = self._missing()
         asks: list[Step] = []
         state = State(
             Grid(self.task.spec.measures, self.settings.depth),
             self._rules(),
             History(self._recall),
         )
-        for told in itertools.chain(queries.told_facts(self.archive, self.record.id), [None]):
+        earliest = min(needed, default=self.record.told)
+        if missing is not None:
+            earliest = min(earliest, self._due_at(missing))
+        state = checkpoint.restored(self.archive, self.record.id, state, earliest)
+        state.history.begin_part()
+        asked = None if missing is None else _AskedAgain(self, state.told)
+        facts = queries.told_facts(self.archive, self.record.id, first=state.told)
+        for told in itertools.chain(facts, [None]):
             due = asked.due(state) if asked else []
             if due or state.told in needed:
                 self._snapshots[state.told] = state
@@ -381,6 +391,8 @@ class Run:
                 if asked:
                     asked.under_way.remove(told[0].n)
                 state = fold(state, *told, whole=False)
+                if checkpoint.is_due(state):
+                    checkpoint.keep(self.journal, state)
         if asks:
             self.journal.ask(asks)
         for step in (*untold, *asks):
@@ -393,8 +405,8 @@ class Run:
         """Read a told step again, which this process no longer keeps."""
         return Told(*queries.told_step(self.archive, self.record.id, seq))
 
-    def _asked(self) -> _AskedAgain | None:
-        """Give what to ask while the told rows are folded; None where no step lacks its row.
+    def _missing(self) -> int | None:
+        """Give the lowest step that is due and has no row; None where none lacks its row.
 
         Rows lack if a kill came between a tell and its asks, or a limit was raised.
         """
@@ -402,9 +414,9 @@ class Run:
         told, first = self.record.told, len(self.initial)
         due = range(first if told < first else told + self.record.lookahead)
         last = next((n for n in reversed(due) if self._may_be_asked(n)), -1)
-        if number == highest + 1 and last <= highest:
-            return None
-        return _AskedAgain(self, queries.asked_steps(self.archive, self.record.id))
+        if number != highest + 1:
+            return 0  # one of those between: nobody looks which
+        return number if last > highest else None
 
     def _due_steps(
         self, state: State, under_way: UnderWay, known: Mapping[int, Step]
@@ -440,6 +452,11 @@ class Run:
         else:
             due = range(last - 1, last) if told > first else range(0)
         return [n for n in due if self._may_be_asked(n)]
+
+    def _due_at(self, n: int) -> int:
+        """Give after how many tells step n is due."""
+        first = len(self.initial)
+        return 0 if n < first else max(first, n - self.record.lookahead + 1)
 
     def _may_be_asked(self, n: int) -> bool:
         return self.limits.steps is None or n < self.limits.steps
@@ -520,21 +537,29 @@ class Run:
 class _AskedAgain:
     """Asks the steps that have no row while told rows are folded, beside those under way then."""
 
-    def __init__(self, run: Run, rows: Iterator[Step]) -> None:
-        self._run, self._rows = run, rows
-        self._next = next(rows, None)
+    def __init__(self, run: Run, told: int) -> None:
+        self._run = run
+        self._rows = queries.asked_steps(run.archive, run.record.id, told)
+        self._next = next(self._rows, None)
         self.under_way = UnderWay()
+        for step in self._asked_by(told - 1):
+            self.under_way.add(step)
 
     def due(self, state: State) -> list[Step]:
         """Ask what is due when `state.told` are told and has no row yet."""
-        known: dict[int, Step] = {}
-        while self._next is not None and self._next.asked_after <= state.told:
-            known[self._next.n] = self._next
-            self._next = next(self._rows, None)
+        known = {step.n: step for step in self._asked_by(state.told)}
         asked = self._run._due_steps(state, self.under_way, known)
         for step in known.values():
             self.under_way.add(step)
         return asked
+
+    def _asked_by(self, told: int) -> list[Step]:
+        """Give the next steps with a row that were asked when at most so many were told."""
+        steps = []
+        while self._next is not None and self._next.asked_after <= told:
+            steps.append(self._next)
+            self._next = next(self._rows, None)
+        return steps
 
 
 def _parent(snapshot: State, n: int) -> ParentProgram:

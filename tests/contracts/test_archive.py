@@ -595,6 +595,25 @@ def test_a_program_is_found_by_the_beginning_of_its_id(archive: Archive) -> None
             queries.program(archive, prefix)
 
 
+def test_checkpoints_stay_until_other_code_keeps_its_own(archive: Archive, run: RunRecord) -> None:
+    def keep(told: int, code: str = "one", more: bytes = b"") -> None:
+        journal.checkpoint(
+            told, code=code, first=told - 10, history=b"h%d" % told + more, state=b"s%d" % told
+        )
+
+    with archive.write(run) as journal:
+        for told in range(10, 70, 10):
+            keep(told)
+            keep(told, more=b"again")  # done twice, as after a commit whose fate is unknown
+        known = queries.checkpoints(archive, run.id, "one")
+        assert known == [(told, told - 10, told > 20) for told in range(10, 70, 10)]
+        assert queries.checkpoint(archive, run.id, 60) == (b"h60", b"s60")
+        assert queries.checkpoint(archive, run.id, 10) == (b"h10", None)
+        keep(70, code="other")
+    assert queries.checkpoints(archive, run.id, "one") == []
+    assert queries.checkpoints(archive, run.id, "other") == [(70, 60, True)]
+
+
 def test_counts_tell_what_became_of_the_steps(archive: Archive, run: RunRecord) -> None:
     with archive.write(run) as journal:
         journal.ask([asked(n) for n in range(6)])

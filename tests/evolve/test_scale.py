@@ -5,6 +5,7 @@ import asyncio
 import gc
 import sys
 import tracemalloc
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,14 @@ from sqlalchemy import event
 from archive import queries
 from archive.records import Kind, Status
 from archive.store import Archive
-from evolve import entries, history
+from evolve import checkpoint, entries, history
 from evolve.loop import search
 from evolve.totals import counted_totals, run_totals
 from evolve.work import Worker
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from bulk import fill
+from known_state import known
 from scale_bench import opened, resumed
 from simulated import Clock, SimulatedExecutor
 
@@ -104,6 +106,46 @@ def test_a_search_that_recalls_its_steps_is_the_one_that_kept_them_resumed_or_no
         assert again.state.calibration == whole.state.calibration
         assert again.state.history.beliefs == whole.state.history.beliefs
         again.close("steps")
+
+
+@pytest.mark.parametrize("order", ["step", "arrival"])
+def test_a_run_opened_from_a_checkpoint_is_the_one_folded_from_all_its_rows(
+    order, tmp_path, monkeypatch, request
+):
+    monkeypatch.setattr(checkpoint, "EVERY", 20)
+    request.getfixturevalue("forgetful")
+    wanted = partial(options, order=order, slots=10)
+    with Archive.open(tmp_path / "whole.db") as archive:
+        searched(archive, wanted())
+        expected = told(archive)
+    with Archive.open(tmp_path / "run.db") as archive:
+        for steps, stop_at in ((STEPS, 65), (STEPS, 70), (90, None), (110, None), (STEPS, None)):
+            run = searched(archive, wanted(steps=steps), stop_at)
+            begun, again = folded_again(archive, monkeypatch)
+            assert begun in range(0, run.state.told + 1, 20)
+            # In the order of arrival one that began long ago may be at work when a run is stopped.
+            assert begun > 0 or (order == "arrival" and stop_at is not None)
+            with monkeypatch.context() as other:
+                other.setattr(checkpoint, "code_digest", lambda: "of other code")
+                assert folded_again(archive, other) == (0, again)
+            assert again[0] == known(run.state)
+        assert told(archive) == expected or order == "arrival"
+
+
+def folded_again(archive, monkeypatch):
+    """Open a run again; give from which tell on its rows were folded, and what it knows."""
+    begun = []
+
+    def told_facts(*args, first, **others):
+        begun.append(first)
+        return asked(*args, first=first, **others)
+
+    with monkeypatch.context() as patch:
+        asked = queries.told_facts
+        patch.setattr(queries, "told_facts", told_facts)
+        run = resumed(archive)
+    run.close("steps")
+    return begun[0], (known(run.state), run._open)
 
 
 def test_memory_grows_by_so_much_per_told_step(tmp_path, request):
