@@ -121,7 +121,7 @@ def test_what_nobody_waits_for(statement, forbidden):
         text=True,
         cwd=ROOT,
         check=True,
-        timeout=60,
+        timeout=600,
     ).stdout.split()
     assert not set(forbidden).intersection(loaded)
 

@@ -39,7 +39,7 @@ TASK = TaskRecord("task-digest", "toy", {"name": "toy", "limits": {"cpu_s": 5.0}
 BLOCK = {"task": TASK.digest, "world": "py3.11", "stage": "train", "block": 0}
 
 # Waiting for another process to do something it certainly does.
-PATIENCE_S = 30
+PATIENCE_S = 600
 
 
 @pytest.fixture

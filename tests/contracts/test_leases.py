@@ -25,7 +25,7 @@ from archive.store import Archive
 LONG_S = 3600.0
 
 # Waiting for another process to do something it certainly does.
-PATIENCE_S = 30
+PATIENCE_S = 600
 
 HAMMERING_PROCESSES = 8
 HAMMERED_KEYS = 5

@@ -68,7 +68,7 @@ def test_it_listens_to_this_machine_only_knows_no_key_and_leaves_nothing(tmp_pat
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout.splitlines()[-1])

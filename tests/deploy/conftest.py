@@ -10,7 +10,7 @@ import pytest
 
 CLUSTERS = Path(__file__).resolve().parents[2] / "docs/clusters"
 # No wait of these tests is longer, even on a machine that does much else.
-PATIENCE_S = 120
+PATIENCE_S = 600
 
 NOTE = 'printf "%s\\n" "$(basename "$0") $*" >>"$SLURM_NOTES"\n'
 # `srun OPTIONS COMMAND ...` does the command here; what a signal ends, it ends.

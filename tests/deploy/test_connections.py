@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TOY = ROOT / "tests/tasks/toy"
-PATIENCE_S = 120
+PATIENCE_S = 600
 OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'evolve %'"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 CLUSTERS = Path(__file__).resolve().parents[2] / "docs/clusters"
 SCRIPTS = ("evolve.sbatch", "run-or-resume.sh")
-PATIENCE_S = 120
+PATIENCE_S = 600
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -164,7 +164,7 @@ def test_help_waits_for_nothing_heavy(evolve):
         env=evolve.environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     )
     assert "resume" in helped.stdout
@@ -242,7 +242,7 @@ def test_a_run_is_seen_while_it_runs_and_after_it_was_killed(evolve):
     assert evolve.json("runs")[0]["state"] == "running"
     assert "is being written" in evolve("resume", expect=1).stderr
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=600)
     assert evolve.json("runs")[0]["state"] == "interrupted"
 
 

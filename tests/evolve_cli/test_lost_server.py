@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.slow]
 
 TOY = Path(__file__).resolve().parents[1] / "tasks/toy"
 STEPS = 30
-PATIENCE_S = 120
+PATIENCE_S = 600
 # The command line, for which a server is gone for good after a second.
 IMPATIENT = "import archive.database as d; d.RECONNECT_S = 1; from evolve.cli import main; main()"
 

@@ -46,7 +46,7 @@ def test_a_password_in_the_environment_is_where_it_should_be(evolve, postgres_ar
         cwd=evolve.folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,
         check=True,
     )
     assert done.stderr == ""

@@ -14,7 +14,7 @@ from evolve.loader import load_task
 
 ROOT = Path(__file__).resolve().parents[2]
 # Building takes two seconds and a command one, on a machine that does nothing else.
-PATIENCE_S = 120
+PATIENCE_S = 600
 # Where Python says that it found our packages; a checkout may be installed beside the wheel.
 HOMES = (
     "import archive, evolve, sandbox; print(archive.__file__, evolve.__file__, sandbox.__file__)"

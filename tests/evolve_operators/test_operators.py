@@ -123,7 +123,7 @@ def test_children_do_not_depend_on_the_hash_seed_of_the_process() -> None:
             capture_output=True,
             check=True,
             text=True,
-            timeout=60,
+            timeout=600,
         ).stdout
         for seed in ("1", "2")
     }

@@ -26,7 +26,7 @@ def isolated(code, home):
     hidden = "import sys; sys.modules['evolve'] = sys.modules['torch'] = None; "
     path = f"sys.path.insert(0, {str(home)!r}); "
     command = [sys.executable, "-I", "-B", "-c", hidden + path + code]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=home)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=home)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -14,7 +14,7 @@ from evolve.check import check
 from evolve.export import export
 
 TASKS = Path(__file__).resolve().parent.parent / "tasks"
-TIMEOUT_S = 60
+TIMEOUT_S = 600
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from evolve.totals import counted_totals, run_totals
 SCRIPT = Path(__file__).parent / "toy_run.py"
 SERVER = SCRIPT.with_name("toy_server.py")
 ROOT = SCRIPT.parent.parent.parent
-TIMEOUT_S = 120
+TIMEOUT_S = 600
 # How long a process of ours may take to notice that its parent is gone.
-GONE_WITHIN_S = 10
+GONE_WITHIN_S = 120
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def start_toy_run():
     for process in started:
         if process.poll() is None:
             process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=600)
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ def environment(**more):
     return {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **more}
 
 
-def evolve(folder, *options, timeout=90):
+def evolve(folder, *options, timeout=600):
     return subprocess.run(
         [*EVOLVE, *options],
         capture_output=True,
@@ -50,7 +50,7 @@ def long_run(tmp_path):
     yield process
     if process.poll() is None:
         process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=600)
 
 
 def wait_until_told(place, steps, process):
@@ -67,7 +67,7 @@ def wait_until_told(place, steps, process):
 def test_ctrl_c_ends_with_130_and_says_how_to_resume(long_run, descendants, all_gone, tmp_path):
     family = descendants(long_run.pid)
     long_run.send_signal(signal.SIGINT)
-    output, _ = long_run.communicate(timeout=60)
+    output, _ = long_run.communicate(timeout=600)
     assert long_run.returncode == 130
     # Two slots, though many more steps are under way.
     assert re.search(r"stopping: finishing [012] running", output)
@@ -86,7 +86,7 @@ def test_ctrl_c_twice_ends_at_once(long_run, descendants, all_gone):
     family = descendants(long_run.pid)
     long_run.send_signal(signal.SIGINT)
     long_run.send_signal(signal.SIGINT)
-    output, _ = long_run.communicate(timeout=20)
+    output, _ = long_run.communicate(timeout=600)
     assert long_run.returncode == 130
     assert "evolve resume toy-1" in output
     assert all_gone(family) == []
@@ -94,7 +94,7 @@ def test_ctrl_c_twice_ends_at_once(long_run, descendants, all_gone):
 
 def test_sigterm_is_a_ctrl_c(long_run):
     long_run.send_signal(signal.SIGTERM)
-    output, _ = long_run.communicate(timeout=60)
+    output, _ = long_run.communicate(timeout=600)
     assert long_run.returncode == 130
     assert "evolve resume toy-1" in output
 
@@ -115,7 +115,7 @@ def test_a_full_disk_is_told_and_loses_nothing_that_was_told(tmp_path):
         text=True,
         cwd=tmp_path,
         env=environment(),
-        timeout=120,
+        timeout=600,
     )
     assert full.returncode == 1, full.stdout + full.stderr
     assert "disk" in full.stderr
@@ -139,7 +139,7 @@ def test_a_read_only_folder_is_told_before_anything_is_begun(tmp_path):
         text=True,
         cwd=folder,
         env=environment(),
-        timeout=90,
+        timeout=600,
     )
     assert done.returncode == 1, done.stderr
     assert "evolve.db" in done.stderr

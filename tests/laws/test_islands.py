@@ -39,7 +39,7 @@ def test_islands_are_the_same_however_their_processes_overtake_each_other(
     first = tmp_path / "first.db"
     everywhere = [start_toy_run(first, *options(name)) for name in NAMES]
     for run in everywhere:
-        _, errors = run.communicate(timeout=120)
+        _, errors = run.communicate(timeout=600)
         assert run.returncode == 0, errors
     expected = {name: outcome(first, name) for name in NAMES}
     migrated = [step for steps, _ in expected.values() for step in steps if step[2] == "migrate"]
@@ -59,7 +59,7 @@ def test_islands_are_the_same_however_their_processes_overtake_each_other(
     south = start_toy_run(archive_url, *options("south"), "--workers", 2)
     again = start_toy_run(archive_url, *options("east"), "--resume")
     for run in (north, south, again):
-        _, errors = run.communicate(timeout=120)
+        _, errors = run.communicate(timeout=600)
         assert run.returncode == 0, errors
     assert {name: outcome(archive_url, name) for name in NAMES} == expected
 
@@ -72,7 +72,7 @@ def test_islands_are_the_same_however_their_processes_overtake_each_other(
 def test_a_step_tells_where_it_came_from_and_credits_no_operator(start_toy_run, tmp_path):
     place = tmp_path / "evolve.db"
     for run in [start_toy_run(place, *options(name)) for name in NAMES]:
-        _, errors = run.communicate(timeout=120)
+        _, errors = run.communicate(timeout=600)
         assert run.returncode == 0, errors
     with Archive.open(place) as archive:
         run = archive.run("east")

@@ -22,7 +22,7 @@ KILLED = "run-0"
 KILLED_HOLDING, KILLED_AT = 2, 130
 # Grading takes longer than the rest of a step, so that many runs want the same grade at once.
 OPTIONS = ("--steps", STEPS, "--workers", 1, "--set", "grade_ms=30")
-TIMEOUT_S = 100
+TIMEOUT_S = 600
 
 
 @pytest.fixture(scope="module")

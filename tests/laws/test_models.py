@@ -92,7 +92,7 @@ def service(tmp_path):
 
     yield start
     for process in started:
-        process.communicate(timeout=30)
+        process.communicate(timeout=600)
 
 
 def ask_the_service(archive, url, *pairs, wire="chat", steps=40, **options):
@@ -307,7 +307,7 @@ def test_killed_again_and_again_the_bill_lies_between_what_is_known_and_the_rese
         assert killed.returncode == -signal.SIGKILL, killed.stderr
     last = forked_toy_run(place, *options, "--resume")
     assert last.returncode == 0, last.stderr
-    bill = json.load(urllib.request.urlopen(f"{url}/bill", timeout=30))
+    bill = json.load(urllib.request.urlopen(f"{url}/bill", timeout=600))
     with Archive.open(place, create=False) as killed:
         run = killed.run()
         assert run.told == 40

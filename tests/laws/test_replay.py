@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 TOY = ROOT / "tests" / "tasks" / "toy"
 QUICK = ("grade_ms=0", "pools=1", "probes=1")
 STEPS = 24
-PATIENCE_S = 120
+PATIENCE_S = 600
 GOOD = "def weigh(features, k, rng):\n    return features[:, 0]\n"
 FLOODS = "def weigh(features, k, rng):\n    while True: print('x' * 999)\n"
 

@@ -16,7 +16,7 @@ def undisturbed(tmp_path_factory, outcome):
     place = tmp_path_factory.mktemp("laws") / "undisturbed.db"
     script = Path(__file__).parent / "toy_run.py"
     command = [sys.executable, str(script), str(place), "--steps", str(STEPS), "--workers", "1"]
-    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    subprocess.run(command, check=True, timeout=600, capture_output=True)
     return outcome(place)
 
 

@@ -20,7 +20,7 @@ import psycopg
 POSTGRES_BINARIES = "/usr/lib/postgresql/*/bin"
 
 # A server on a loaded machine may need seconds to begin.
-POSTGRES_START_S = 60
+POSTGRES_START_S = 600
 
 # What is thrown away need not survive a power cut.
 UNFLUSHED = ["fsync=off", "full_page_writes=off", "shared_buffers=16MB"]

@@ -69,7 +69,7 @@ def test_killed_and_resumed_is_undisturbed(undisturbed, tmp_path):
     for kill in range(KILLS):
         time.sleep(15 + 5 * kill)
         process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
         process = evolve(tmp_path, "resume", "--steps", STEPS)
     finished(process)
     assert outcome(tmp_path) == undisturbed

@@ -21,8 +21,8 @@ from evolve.models.names import model_named
 CANARY = "sk-canary-0123456789abcdefghijklmnopqrstuvwxyz"
 KEYS = Keys(dict.fromkeys(("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "HOSTED_VLLM_API_KEY"), CANARY))
 # Far more than any answer takes that is not held back.
-PATIENCE_S = 60.0
-SHORT_S = 0.4
+PATIENCE_S = 600
+SHORT_S = 1.0
 ASKED = Request((Message("user", "Write a program."),), max_tokens=4000)
 SAID = Said("def f():\n    return 'é\u2028'\n", input=100, output=20, reasoning=5)
 USAGE = Usage(input=100, output=20, cached=60, written=10, reasoning=5)
@@ -139,7 +139,9 @@ def test_every_trouble_is_one_failed_attempt_of_its_kind(way, trouble):
         assert failed.text == SAID.text
         return
     assert isinstance(failed, FailedCall), failed
-    assert (failed.fault, len(server.heard)) == (fault, 1), str(failed)
+    # On a busy machine a short patience may end before the service has heard anything.
+    assert len(server.heard) == 1 or (waits and not server.heard)
+    assert failed.fault == fault, str(failed)
     if maybe_billed is not None:
         assert failed.maybe_billed == maybe_billed
     assert str(failed)

@@ -331,7 +331,7 @@ def test_another_process_gives_the_same_instances(train: list[Instance], tmp_pat
         env={"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=True,
     ).stdout.splitlines()
     task = importlib.import_module(f"{FOLDER.name}.task")

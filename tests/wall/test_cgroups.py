@@ -23,7 +23,7 @@ OWN_MEMORY = 2**40  # more than any process that runs tests has
 LIMITS = Limits(wall_s=60, cpu_s=0.3, memory_mb=64, tasks=9, file_mb=1, result_mb=1)
 BOTH = ("memory", "pids")
 NOBODY = 65534
-PATIENCE_S = 60.0
+PATIENCE_S = 600
 HYBRID = """\
 9:name=systemd:/
 4:memory:/somewhere

@@ -13,7 +13,7 @@ from sandbox import Job, Limits, Sandbox
 from sandbox.levels import available
 
 WALLS = [level for level in ("landlock", "strict") if available(level).available]
-PATIENCE_S = 20.0  # for a loaded machine
+PATIENCE_S = 600  # for a loaded machine
 LIMITS = Limits(wall_s=60, cpu_s=10, memory_mb=512, file_mb=1)
 NOT_PRELOADED = rich.__file__
 NUMPYS = np.__file__

@@ -23,7 +23,7 @@ CAPACITY = 10
 INPUTS = {"a": {"capacity": CAPACITY}}
 MANY = 5000
 FUTURE = 3  # items of the search for what is to come, each of which takes seconds
-GONE_WITHIN_S = 10.0
+GONE_WITHIN_S = 120
 
 FIRST_FIT = """
 loads = []
@@ -86,7 +86,7 @@ def feed():
 with Sandbox.open(level=sys.argv[1], inputs={"a": {}}) as box:
     print(box.run(Job("def main(x): return x * x", "main", "a"), feed).value)
 """
-PATIENCE_S = 60.0
+PATIENCE_S = 600
 
 
 class Attack(NamedTuple):
