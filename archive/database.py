@@ -120,6 +120,7 @@ class Database:
         # BEGIN and ROLLBACK would be two more journeys there and back.
         alone = {} if lock_file else {"isolation_level": "AUTOCOMMIT"}
         self._questions = engine.execution_options(question=True, **alone)
+        self._single = engine.execution_options(**alone)
         self._inserts: dict[str, Any] = {}
 
     @classmethod
@@ -160,9 +161,9 @@ class Database:
 
         return postgresql.insert(table)
 
-    def connect(self) -> Connection:
+    def connect(self, engine: Engine | None = None) -> Connection:
         """Give a connection for writing. Raises: ArchiveError."""
-        return self._connected(self.engine).execution_options(immediate=True)
+        return self._connected(engine or self.engine).execution_options(immediate=True)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -264,11 +265,15 @@ class Database:
         self.on_commit("after", name)
         return result
 
-    def write(self, name: str, work: Callable[[Connection], T]) -> T:
-        """Do one transaction that belongs to no run's writer and can be done twice."""
+    def write(self, name: str, work: Callable[[Connection], T], *, single: bool = False) -> T:
+        """Do one transaction that belongs to no run's writer and can be done twice.
+
+        single: its first statement is all that it writes, so that a server needs no BEGIN around it.
+        """
+        engine = self._single if single else self.engine
 
         def deed() -> T:
-            with self.connect() as connection:
+            with self.connect(engine) as connection:
                 return self.commit(connection, name, work)
 
         return self.patiently(deed)

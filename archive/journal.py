@@ -70,9 +70,6 @@ COUNTERS = (
     *("usd", "reserved_usd", "tokens", "gradings", "reserved_tokens"),
 )
 
-# The transactions that may change them.
-COUNTING = ("send", "settle", "evaluated", "tell", "finish", "reopen")
-
 # What other programs and runs may be served: a time-out tells as much of the machine as of the
 # program, and stays with its step.
 SERVED = (Status.OK, Status.INVALID, Status.CRASHED)
@@ -89,9 +86,9 @@ def _step(*first: Column[Any]) -> Update:
 
 
 # What is done at every step is written down once: to build a statement takes longer than to run it.
-GUARD = update(runs).where(_its(runs.c.id), _its(runs.c.epoch)).values(epoch=runs.c.epoch)
 READ_COUNTERS = select(*(runs.c[name] for name in COUNTERS)).where(_its(runs.c.id))
-ADVANCE = update(runs).where(_its(runs.c.id), _its(runs.c.told))
+GUARD = update(runs).where(_its(runs.c.id), _its(runs.c.epoch)).values(epoch=runs.c.epoch)
+COUNT = update(runs).where(_its(runs.c.id))
 TELL = _step()
 WRITE_PROGRAM = _step(steps.c.source, steps.c.program, steps.c.status)
 WRITE_RAN, POINT_AT_EVALUATION = _step(steps.c.ran), _step(steps.c.evaluation)
@@ -116,7 +113,9 @@ class Journal:
     def __init__(self, database: Database, run: RunRecord) -> None:
         self._database = database
         self.run = run
-        self._gave_up = False
+        # As the transaction that is going on has left it so far.
+        self._counted = run
+        self._gave_up = self._is_doubtful = False
         self._connection = database.patiently(self._connect)
         try:
             self._open()
@@ -144,7 +143,7 @@ class Journal:
             standing = self._answer(connection, answer)
             if standing is not None:
                 return standing
-            run = self._record(connection)
+            run = self._counted
             for what, bound in bounds.items():
                 if bound is not None:
                     spent = getattr(run, what) + reserves[what]
@@ -303,10 +302,10 @@ class Journal:
                 advanced["totals"] = rows.tree(totals)
             if taught is not None:
                 advanced["taught"] = rows.tree(taught)
-            next_one = {"its_id": self.run.id, "its_told": told}
-            if connection.execute(ADVANCE, advanced | next_one).rowcount == 0:
+            if self._counted.told != told:
                 self._check_told(connection, step)
                 return
+            self._set(connection, **advanced)
             values = rows.step_values(self.run.id, step)
             kept = {name: values[name] for name in TOLD_FIELDS}
             if connection.execute(TELL, kept | self._its_step(step.n)).rowcount == 0:
@@ -345,8 +344,7 @@ class Journal:
         row = {"run": self.run.id, "n": WHY_FAILED, "text": rows.text(why)}
 
         def work(connection: Connection) -> None:
-            ended = {"stop_reason": stop_reason, "seconds": seconds}
-            connection.execute(update(runs).where(runs.c.id == self.run.id).values(ended))
+            self._set(connection, stop_reason=stop_reason, seconds=seconds)
             connection.execute(delete(notes).where(about_run))
             if why is not None:
                 connection.execute(notes.insert().values(row))
@@ -355,10 +353,9 @@ class Journal:
 
     def reopen(self, limits: Mapping[str, Any]) -> None:
         """Give the run new limits, so that it goes on."""
-        mine, values = runs.c.id == self.run.id, {"stop_reason": None, "limits": rows.tree(limits)}
 
         def work(connection: Connection) -> None:
-            connection.execute(update(runs).where(mine).values(values))
+            self._set(connection, stop_reason=None, limits=rows.tree(limits))
 
         self._write("reopen", work)
         self.run = replace(self.run, limits=dict(limits))
@@ -509,8 +506,7 @@ class Journal:
 
         def guarded(connection: Connection) -> tuple[T, RunRecord]:
             self._guard(connection)
-            result = work(connection)
-            return result, self._record(connection) if name in COUNTING else self.run
+            return work(connection), self._counted
 
         result, self.run = self._commit(name, guarded)
         return result
@@ -521,10 +517,13 @@ class Journal:
             self._connection, self._gave_up = self._connect(), False
         for _ in range(TRIES):
             try:
-                return self._database.commit(self._connection, name, work)
+                done = self._database.commit(self._connection, name, work)
             except ConnectionLost as error:
-                lost = error
+                lost, self._is_doubtful = error, True
                 self._reconnect()
+            else:
+                self._is_doubtful = False
+                return done
         raise lost
 
     def _guard(self, connection: Connection) -> None:
@@ -534,6 +533,12 @@ class Journal:
                 f"{self._database.where}: another writer took run {self.run.name} over; "
                 "this one stops, and wrote nothing since"
             )
+        self._counted = self.run
+        if (
+            self._is_doubtful
+        ):  # nobody but this writer changes them, but did its last commit go through?
+            row = connection.execute(READ_COUNTERS, {"its_id": self.run.id}).one()
+            self._counted = replace(self.run, **dict(zip(COUNTERS, row, strict=True)))
 
     def _reconnect(self) -> None:
         """Find the server again and hold the run's lock again. Raises: ConnectionLost, RunBusy."""
@@ -544,15 +549,15 @@ class Journal:
         self._connection = self._database.patiently(self._connect, through=through)
         self._gave_up = False
 
-    def _record(self, connection: Connection) -> RunRecord:
-        row = connection.execute(READ_COUNTERS, {"its_id": self.run.id}).one()
-        return replace(self.run, **dict(zip(COUNTERS, row, strict=True)))
+    def _set(self, connection: Connection, **values: Any) -> None:
+        """Set fields of the run's row."""
+        connection.execute(COUNT, values | {"its_id": self.run.id})
+        counted = {name: value for name, value in values.items() if name in COUNTERS}
+        self._counted = replace(self._counted, **counted)
 
     def _count(self, connection: Connection, **more: float) -> None:
-        """Add to the run's counters."""
-        mine = runs.c.id == self.run.id
-        added = {name: runs.c[name] + number for name, number in more.items()}
-        connection.execute(update(runs).where(mine).values(added))
+        """Add to the run's counters: nobody else does while this transaction holds the row."""
+        self._set(connection, **{n: getattr(self._counted, n) + m for n, m in more.items()})
 
     def _check_told(self, connection: Connection, step: Step) -> None:
         """Accept a tell that was done before. Raises: ValueError if it is another one."""

@@ -36,7 +36,7 @@ class Leases:
     writer: it is free once nobody holds the run's lock or the run was opened again, so what a
     killed process held is free as soon as the database notices, which takes milliseconds. Its rows
     go when the run is opened again.
-    Every method is a short transaction of its own, on no run's connection, and doing it twice has
+    Every write is a statement of its own, on no run's connection, and doing it twice has
     the effect of once: it waits, as a journal does, for a server that is being restarted.
     Raises: ArchiveError if the database cannot, ConnectionLost if the server stays away.
     """
@@ -69,7 +69,6 @@ class Leases:
     def _seize(self, key: str, seconds: float, dead: _Holder | None) -> _Holder | None:
         """Take `key` if it is free, run out, ours or held by `dead`; else give who holds it."""
         run, epoch, until = leases.c.run, leases.c.epoch, leases.c.until
-        # Its row cannot go away in between: the insert that was refused has locked it.
         holder = (
             select(run, epoch, runs.c.epoch)
             .join_from(leases, runs, runs.c.id == run, isouter=True)
@@ -84,9 +83,11 @@ class Leases:
             row = {"run": self._run, "epoch": self._epoch, "until": now + seconds}
             take = self._database.insert(leases).values(row | {"key": key})
             take = take.on_conflict_do_update(index_elements=["key"], set_=row, where=may_take)
-            if connection.execute(take).rowcount == 1:
-                return None
-            return _Holder(*connection.execute(holder).one())
+            while connection.execute(take).rowcount == 0:
+                found = connection.execute(holder).first()
+                if found is not None:  # else it was given back in between
+                    return _Holder(*found)
+            return None
 
         return self._write("take", work)
 
@@ -106,7 +107,7 @@ class Leases:
         return cast(extract("epoch", func.clock_timestamp()), Double)
 
     def _write(self, name: str, work: Callable[[Connection], T]) -> T:
-        return self._database.write(name, work)
+        return self._database.write(name, work, single=True)
 
 
 class _Holder(NamedTuple):

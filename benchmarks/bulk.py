@@ -79,13 +79,12 @@ class BulkJournal:
             _replace(connection, [rows.step_values(run.id, step) for step in steps])
             progress = {
                 "told": run.told + len(self._told),
-                "gradings": schema.runs.c.gradings + len(self._evaluated),
+                "gradings": run.gradings + len(self._evaluated),
             }
             for name, kept in (("taught", self._taught), ("totals", self._totals)):
                 if kept is not None:
                     progress[name] = rows.tree(kept)
-            its_row = schema.runs.c.id == run.id
-            connection.execute(schema.runs.update().where(its_row).values(progress))
+            self._journal._set(connection, **progress)
 
         self._journal._write("tell", write)
         self._told, self._evaluated, self._asked = [], [], {}
