@@ -95,6 +95,10 @@ class Cells(Mapping[Cell, tuple[Elite, ...]]):
     def num_elites(self) -> int:
         return sum(len(held.elites) for held in self._held.values())
 
+    def as_seen(self) -> Iterator[Elite]:
+        """Give all elites as somebody saw them last: who they are, without what is believed now."""
+        return (elite for held in self._held.values() for elite in held.elites)
+
     def holding(self, cell: Cell, elites: tuple[Elite, ...]) -> Cells:
         """Give the cells with other elites in one of them, valued as of now; none empty it."""
         cells = Cells(self._held, self._value)

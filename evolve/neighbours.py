@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +12,9 @@ from archive.records import RunRecord
 from archive.store import Archive
 from evolve.behaviour import tolerant_match
 from evolve.executor import Probed
+from evolve.grid import Elite
 from evolve.history import Told
-from evolve.novelty import NEAR, distances, nearest, sketch
+from evolve.novelty import NEAR, distances, sketch
 from evolve.state import State
 
 # Of more elites the best are compared: what is near to a poor one may still be new.
@@ -39,7 +41,9 @@ class Neighbours:
     def __init__(self, archive: Archive, run: RunRecord, canonical: str) -> None:
         self._archive, self._run, self._form = archive, run, canonical
         self._sketches: dict[str, np.ndarray | None] = {}
-        self._rows: dict[int, np.ndarray | None] = {}  # the same, by step
+        # The same of steps, as rows of one matrix; None for one without a sketch.
+        self._rows: dict[int, int | None] = {}
+        self._matrix, self._filled = np.empty((0, 0)), 0
 
     def seen(self, probed: Probed, snapshot: State) -> dict[str, Any]:
         """Tell what a program is near to, as facts of its step.
@@ -54,16 +58,15 @@ class Neighbours:
         facts: dict[str, Any] = {}
         if (alike := snapshot.behaviour(probed.behaviour)) is not None:
             facts |= {"alike": alike.step.n, "near": True}
-        steps, rows = self._elites(snapshot)
-        own = self._sketch_of(probed.behaviour, probed.record)
-        if own is None or not steps:
+        steps, apart = self._compared(probed, snapshot)
+        if not steps:
             return facts
-        found = nearest(own, np.stack(rows), self._form)
-        assert found is not None
-        neighbour = snapshot.step(steps[found.row])
+        distance = float(apart.min())
+        n = _best(snapshot, [steps[row] for row in np.flatnonzero(apart == distance)])
+        neighbour = snapshot.step(n)
         assert neighbour is not None
-        facts |= {"nearest": neighbour.step.n, "distance": round(found.distance, 4)}
-        if found.distance < NEAR:
+        facts |= {"nearest": n, "distance": round(distance, 4)}
+        if distance < NEAR:
             facts["near"] = True
             if self._is_rounding(probed, neighbour):
                 facts["rounding"] = neighbour.step.n
@@ -73,34 +76,48 @@ class Neighbours:
         """Give the elites that a program is a near-duplicate of, the nearest first."""
         if probed.behaviour is None:
             return []
-        steps, rows = self._elites(snapshot)
-        own = self._sketch_of(probed.behaviour, probed.record)
-        if own is None or not steps:
-            return []
-        apart = distances(own, np.stack(rows), self._form)
-        found = (int(row) for row in np.argsort(apart, kind="stable") if apart[row] < NEAR)
-        near = ((snapshot.step(steps[row]), float(apart[row])) for row in found)
+        steps, apart = self._compared(probed, snapshot)
+        found = [(float(apart[row]), steps[row]) for row in np.flatnonzero(apart < NEAR)]
+        found.sort(key=lambda each: (each[0], _elite(snapshot, each[1]).key()))
+        near = ((snapshot.step(n), distance) for distance, n in found)
         return [Neighbour(told, distance) for told, distance in near if told is not None]
 
-    def _elites(self, snapshot: State) -> tuple[list[int], list[np.ndarray]]:
-        """Give the steps of the elites whose probes are known, with their sketches."""
-        steps, rows = [], []
-        for elite in snapshot.ranked[:MAX_COMPARED]:
-            if elite.step not in self._rows:  # what was told of a step never changes
-                if len(self._rows) >= MAX_SKETCHES:
-                    del self._rows[next(iter(self._rows))]
-                self._rows[elite.step] = self._row_of(snapshot, elite.step)
-            row = self._rows[elite.step]
-            if row is not None:
-                steps.append(elite.step)
-                rows.append(row)
-        return steps, rows
+    def _compared(self, probed: Probed, snapshot: State) -> tuple[list[int], np.ndarray]:
+        """Give the steps of the elites whose probes are known, and how far a program is from each."""
+        assert probed.behaviour is not None
+        own = self._sketch_of(probed.behaviour, probed.record)
+        if own is None:
+            return [], np.empty(0)
+        if len(self._rows) > MAX_SKETCHES:
+            self._rows.clear()
+            self._filled = 0
+        # To rank them all, all are valued: where all are compared, nobody asks who is better.
+        best = snapshot.ranked[:MAX_COMPARED] if snapshot.grid.num_held > MAX_COMPARED else None
+        elites = snapshot.grid.cells.as_seen() if best is None else best
+        known = [(each.step, self._row(snapshot, each.step)) for each in elites]
+        steps = [n for n, row in known if row is not None]
+        rows = self._matrix[[row for _, row in known if row is not None]]
+        return steps, distances(own, rows, self._form) if steps else np.empty(0)
 
-    def _row_of(self, snapshot: State, n: int) -> np.ndarray | None:
-        told = snapshot.step(n)
-        if told is None or told.step.behaviour is None:
-            return None
-        return self._sketch_of(told.step.behaviour, None)
+    def _row(self, snapshot: State, n: int) -> int | None:
+        """Give the row of the sketch of a step's program; what was told of a step never changes."""
+        if n not in self._rows:
+            told = snapshot.step(n)
+            known = None if told is None else told.step.behaviour
+            sketched = None if known is None else self._sketch_of(known, None)
+            self._rows[n] = None if sketched is None else self._add(sketched)
+        return self._rows[n]
+
+    def _add(self, sketched: np.ndarray) -> int:
+        """Give the new row of a sketch."""
+        if self._filled == len(self._matrix):
+            grown = np.empty((max(2 * self._filled, 64), len(sketched)), dtype=sketched.dtype)
+            if self._filled:
+                grown[: self._filled] = self._matrix
+            self._matrix = grown
+        self._matrix[self._filled] = sketched
+        self._filled += 1
+        return self._filled - 1
 
     def _sketch_of(self, behaviour: str, record: bytes | None) -> np.ndarray | None:
         """Give the sketch of a behaviour, None where its record tells too little."""
@@ -128,3 +145,17 @@ class Neighbours:
             return False
         record = self._record(behaviour)
         return record is not None and tolerant_match(self._form, probed.record, record, ROUNDING)
+
+
+def _best(snapshot: State, steps: Sequence[int]) -> int:
+    """Give the best of some elites, by their steps."""
+    among = set(steps)
+    # Who is better than one of the best of all is among these, too.
+    first = next((elite.step for elite in snapshot.best if elite.step in among), None)
+    return min(steps, key=lambda n: _elite(snapshot, n).key()) if first is None else first
+
+
+def _elite(snapshot: State, n: int) -> Elite:
+    """Give an elite of a snapshot by its step, as it is believed then."""
+    held = snapshot.grid.cells[snapshot.history.cell_of_step[n]]
+    return next(elite for elite in held if elite.step == n)

@@ -1,18 +1,23 @@
 """What a review asks and keeps, and what a rejected program is to those that come after it."""
 
 import asyncio
-from types import SimpleNamespace
+from random import Random
 
 import numpy as np
 import pytest
+from drawn_run import DrawnRun
+from hypothesis import given
+from hypothesis import strategies as st
 
 from archive.records import Evaluation, Kind, Status, Step
+from evolve import neighbours
 from evolve.config import SearchSettings
 from evolve.embedding import embedder_named
+from evolve.executor import Probed
 from evolve.grid import Grid
 from evolve.likeness import Likeness, LikenessModel, likeness_request, likeness_said
 from evolve.models.keys import Keys
-from evolve.novelty import Alike
+from evolve.novelty import NEAR, Alike
 from evolve.rejection import Review
 from evolve.spec import Measure
 from evolve.state import State
@@ -164,16 +169,29 @@ def test_a_rejected_program_that_another_step_ran_is_a_duplicate_of_that():
     assert (told[2].duplicate_of, told[2].reason) == (1, "same syntax as step 1")
 
 
-def test_near_elites_come_the_nearest_first(monkeypatch):
-    from evolve import neighbours
-    from evolve.executor import Probed
-
-    apart = np.array([0.2, 0.04, 0.0, 0.04, 0.05])
-    known = neighbours.Neighbours(None, None, "exact")
-    monkeypatch.setattr(known, "_elites", lambda snapshot: (list("abcde"), [apart] * 5))
-    monkeypatch.setattr(known, "_sketch_of", lambda behaviour, record: apart)
-    monkeypatch.setattr(neighbours, "distances", lambda *_: apart)
-    snapshot = SimpleNamespace(step=lambda n: n)
-    found = known.near(Probed("hash", b"", "deterministic", 0.0), snapshot)
-    assert [(each.told, each.distance) for each in found] == [("c", 0.0), ("b", 0.04), ("d", 0.04)]
-    assert known.near(Probed(None, b"", None, 0.0), None) == []
+@given(st.integers(0, 10**6), st.sampled_from([0.0, 0.3]), st.integers(2, 40))
+def test_near_elites_come_the_nearest_first_and_of_equally_near_ones_the_best(seed, confirm, most):
+    """However many there are: where all are compared nobody ranks them first."""
+    chance = Random(seed)
+    *_, snapshot = DrawnRun(Random(seed), confirm=confirm, bins=9).states(50)
+    apart = {n: chance.choice([0.0, 0.02, 0.04, 0.2, 0.2]) for n in range(50)}
+    probed = Probed("hash", b"", "deterministic", 0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbours, "MAX_COMPARED", most)
+        patch.setattr(neighbours, "distances", lambda own, rows, form: rows[:, 0])
+        known = neighbours.Neighbours(None, None, "exact")
+        patch.setattr(known, "_sketch_of", lambda behaviour, record: np.array([0.0]))
+        patch.setattr(known, "_is_rounding", lambda probed, neighbour: False)
+        known._rows = {n: known._add(np.array([far])) for n, far in apart.items() if n % 7}
+        known._rows |= dict.fromkeys(range(0, 50, 7))  # nobody knows their probes
+        near, seen = known.near(probed, snapshot), known.seen(probed, snapshot)
+        assert known.near(Probed(None, b"", None, 0.0), snapshot) == []
+    compared = [e.step for e in snapshot.ranked[:most] if e.step % 7]
+    ordered = sorted(compared, key=lambda n: apart[n])  # of equal ones the best stays first
+    expected = [(n, apart[n]) for n in ordered if apart[n] < NEAR]
+    assert [(each.told.step.n, each.distance) for each in near] == expected
+    if ordered:
+        assert (seen["nearest"], seen["distance"]) == (ordered[0], apart[ordered[0]])
+        assert seen.get("near", False) == (apart[ordered[0]] < NEAR)
+    else:
+        assert seen == {}
