@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Double,
+    bindparam,
     cast,
     delete,
     extract,
@@ -27,6 +27,16 @@ from archive.records import RunRecord
 from archive.schema import leases, runs
 
 T = TypeVar("T")
+
+
+HOLDER = (
+    select(leases.c.run, leases.c.epoch, runs.c.epoch)
+    .join_from(leases, runs, runs.c.id == leases.c.run, isouter=True)
+    .where(leases.c.key == bindparam("key"))
+)
+GIVE_BACK = delete(leases).where(
+    *(leases.c[name] == bindparam(f"its_{name}") for name in ("key", "run", "epoch"))
+)
 
 
 class Leases:
@@ -44,6 +54,7 @@ class Leases:
     def __init__(self, database: Database, run: RunRecord) -> None:
         self._database = database
         self._run, self._epoch = run.id, run.epoch
+        self._take = self._taking()
 
     def take(self, key: str, seconds: float) -> bool:
         """Take `key`, unless another holds it; give whether this run holds it now.
@@ -51,7 +62,7 @@ class Leases:
         seconds: after which anyone may take it over, though its holder lives: longer than the work
         takes. Of many that take one free key, one gets it. Taking one's own again renews it.
         """
-        holder = self._seize(key, seconds, None)
+        holder = self._seize(key, seconds, NOBODY)
         if holder is None:
             return True
         if self._is_alive(holder):
@@ -61,30 +72,24 @@ class Leases:
     def release(self, key: str) -> None:
         """Give `key` back; what another took over stays with it."""
 
+        values = {"its_key": key, "its_run": self._run, "its_epoch": self._epoch}
+
         def work(connection: Connection) -> None:
-            connection.execute(delete(leases).where(self._is_mine(key)))
+            connection.execute(GIVE_BACK, values)
 
         self._write("release", work)
 
-    def _seize(self, key: str, seconds: float, dead: _Holder | None) -> _Holder | None:
+    def _seize(self, key: str, seconds: float, dead: _Holder) -> _Holder | None:
         """Take `key` if it is free, run out, ours or held by `dead`; else give who holds it."""
-        run, epoch, until = leases.c.run, leases.c.epoch, leases.c.until
-        holder = (
-            select(run, epoch, runs.c.epoch)
-            .join_from(leases, runs, runs.c.id == run, isouter=True)
-            .where(leases.c.key == key)
-        )
+        values = {
+            "key": key,
+            **{"run": self._run, "epoch": self._epoch, "seconds": seconds, "now": time.time()},
+            **{"dead_run": dead.run, "dead_epoch": dead.epoch},
+        }
 
         def work(connection: Connection) -> _Holder | None:
-            now = self._now()
-            may_take = (until <= now) | ((run == self._run) & (epoch <= self._epoch))
-            if dead is not None:
-                may_take |= (run == dead.run) & (epoch == dead.epoch)
-            row = {"run": self._run, "epoch": self._epoch, "until": now + seconds}
-            take = self._database.insert(leases).values(row | {"key": key})
-            take = take.on_conflict_do_update(index_elements=["key"], set_=row, where=may_take)
-            while connection.execute(take).rowcount == 0:
-                found = connection.execute(holder).first()
+            while connection.execute(self._take, values).rowcount == 0:
+                found = connection.execute(HOLDER, {"key": key}).first()
                 if found is not None:  # else it was given back in between
                     return _Holder(*found)
             return None
@@ -96,15 +101,26 @@ class Leases:
             return False
         return self._database.patiently(lambda: self._database.writer(holder.run)) is not None
 
-    def _is_mine(self, key: str) -> ColumnElement[bool]:
-        of_run = (leases.c.run == self._run) & (leases.c.epoch == self._epoch)
-        return (leases.c.key == key) & of_run
-
-    def _now(self) -> Any:
-        """Give seconds since 1970 by the one clock that all who share the archive read."""
-        if self._database.lock_file is not None:
-            return time.time()  # a SQLite archive belongs to one machine
-        return cast(extract("epoch", func.clock_timestamp()), Double)
+    def _taking(self) -> Any:
+        """Give the statement that takes a key; built once, since every grading takes one."""
+        run, epoch, until = leases.c.run, leases.c.epoch, leases.c.until
+        # By the one clock that all who share the archive read; a SQLite archive belongs to one machine.
+        own = self._database.lock_file is not None
+        now: Any = (
+            bindparam("now", type_=Double)
+            if own
+            else cast(extract("epoch", func.clock_timestamp()), Double)
+        )
+        ours = (run == bindparam("run")) & (epoch <= bindparam("epoch"))
+        of_the_dead = (run == bindparam("dead_run")) & (epoch == bindparam("dead_epoch"))
+        row = {
+            "run": bindparam("run"),
+            "epoch": bindparam("epoch"),
+            "until": now + bindparam("seconds", type_=Double),
+        }
+        take = self._database.insert(leases).values(row | {"key": bindparam("key")})
+        may_take = (until <= now) | ours | of_the_dead
+        return take.on_conflict_do_update(index_elements=["key"], set_=row, where=may_take)
 
     def _write(self, name: str, work: Callable[[Connection], T]) -> T:
         return self._database.write(name, work, single=True)
@@ -116,3 +132,6 @@ class _Holder(NamedTuple):
     run: int
     epoch: int
     run_epoch: int | None
+
+
+NOBODY = _Holder(-1, -1, None)

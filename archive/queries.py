@@ -18,6 +18,7 @@ from sqlalchemy import (
     Select,
     bindparam,
     case,
+    false,
     func,
     or_,
     select,
@@ -507,21 +508,23 @@ def _find(
     levels: Collection[str] | None,
 ) -> Evaluation | None:
     values = {"task": task, "world": world, "stage": stage, "block": block, "value": value}
-    if levels is not None:
-        values["levels"] = tuple(levels)
-    found = _read(archive, rows.evaluation_of, _finding(key, levels is not None), values)
+    behind = None if levels is None else len(levels)
+    values |= {f"level_{number}": level for number, level in enumerate(levels or ())}
+    found = _read(archive, rows.evaluation_of, _finding(key, behind), values)
     return found[0] if found else None
 
 
 @cache
-def _finding(key: str, behind: bool) -> Select[Any]:
+def _finding(key: str, behind: int | None) -> Select[Any]:
     """Ask for the oldest evaluation on a block with some key; built once, since steps ask it often.
 
-    behind: whether only some levels of the wall will do.
+    behind: how many levels of the wall will do; None for any. Each is a parameter of its own: a list of
+    unknown length would be written anew for every question.
     """
     table = schema.evaluations.c
     here = (table[name] == bindparam(name) for name in ("task", "world", "stage", "block"))
-    levels = table.level.in_(bindparam("levels", expanding=True)) if behind else true()
+    any_of = (table.level == bindparam(f"level_{number}") for number in range(behind or 0))
+    levels = true() if behind is None else or_(false(), *any_of)
     same = table[key] == bindparam("value")
     return select(*rows.EVALUATION).where(*here, same, levels).order_by(table.id).limit(1)
 

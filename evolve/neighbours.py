@@ -21,6 +21,8 @@ from evolve.state import State
 MAX_COMPARED = 2_000
 # Sketches are kept for so many behaviours at most, 2 to 4 KB each: the elites of a large grid.
 MAX_SKETCHES = 20_000
+# The row of a step without a sketch.
+NOWHERE = -1
 # Two outputs whose numbers differ by no more than this, relatively, differ by rounding.
 ROUNDING = 1e-6
 
@@ -41,8 +43,8 @@ class Neighbours:
     def __init__(self, archive: Archive, run: RunRecord, canonical: str) -> None:
         self._archive, self._run, self._form = archive, run, canonical
         self._sketches: dict[str, np.ndarray | None] = {}
-        # The same of steps, as rows of one matrix; None for one without a sketch.
-        self._rows: dict[int, int | None] = {}
+        # The same of steps, as rows of one matrix; NOWHERE for one without a sketch.
+        self._rows: dict[int, int] = {}
         self._matrix, self._filled = np.empty((0, 0)), 0
 
     def seen(self, probed: Probed, snapshot: State) -> dict[str, Any]:
@@ -94,19 +96,21 @@ class Neighbours:
         # To rank them all, all are valued: where all are compared, nobody asks who is better.
         best = snapshot.ranked[:MAX_COMPARED] if snapshot.grid.num_held > MAX_COMPARED else None
         elites = snapshot.grid.cells.as_seen() if best is None else best
-        known = [(each.step, self._row(snapshot, each.step)) for each in elites]
-        steps = [n for n, row in known if row is not None]
-        rows = self._matrix[[row for _, row in known if row is not None]]
-        return steps, distances(own, rows, self._form) if steps else np.empty(0)
+        steps = [each.step for each in elites]
+        for n in set(steps).difference(self._rows):  # what was told of a step never changes
+            self._rows[n] = self._row_of(snapshot, n)
+        rows = list(map(self._rows.__getitem__, steps))
+        if NOWHERE in rows:
+            steps = [n for n, row in zip(steps, rows, strict=True) if row != NOWHERE]
+            rows = [row for row in rows if row != NOWHERE]
+        return steps, distances(own, self._matrix[rows], self._form) if steps else np.empty(0)
 
-    def _row(self, snapshot: State, n: int) -> int | None:
-        """Give the row of the sketch of a step's program; what was told of a step never changes."""
-        if n not in self._rows:
-            told = snapshot.step(n)
-            known = None if told is None else told.step.behaviour
-            sketched = None if known is None else self._sketch_of(known, None)
-            self._rows[n] = None if sketched is None else self._add(sketched)
-        return self._rows[n]
+    def _row_of(self, snapshot: State, n: int) -> int:
+        """Find the sketch of a step's program, and give its row."""
+        told = snapshot.step(n)
+        known = None if told is None else told.step.behaviour
+        sketched = None if known is None else self._sketch_of(known, None)
+        return NOWHERE if sketched is None else self._add(sketched)
 
     def _add(self, sketched: np.ndarray) -> int:
         """Give the new row of a sketch."""

@@ -183,7 +183,9 @@ def test_near_elites_come_the_nearest_first_and_of_equally_near_ones_the_best(se
         patch.setattr(known, "_sketch_of", lambda behaviour, record: np.array([0.0]))
         patch.setattr(known, "_is_rounding", lambda probed, neighbour: False)
         known._rows = {n: known._add(np.array([far])) for n, far in apart.items() if n % 7}
-        known._rows |= dict.fromkeys(range(0, 50, 7))  # nobody knows their probes
+        known._rows |= dict.fromkeys(
+            range(0, 50, 7), neighbours.NOWHERE
+        )  # nobody knows their probes
         near, seen = known.near(probed, snapshot), known.seen(probed, snapshot)
         assert known.near(Probed(None, b"", None, 0.0), snapshot) == []
     compared = [e.step for e in snapshot.ranked[:most] if e.step % 7]
