@@ -571,7 +571,7 @@ class Journal:
         if not changed:
             return
         # All cells at once: a confirm step may change every one of them.
-        cells = [{"its_run": self.run.id, "its_cell": rows.tree(cell)} for cell in changed]
+        cells = [{"its_run": self.run.id, "its_cell": rows.cell_text(cell)} for cell in changed]
         connection.execute(EMPTY_CELL, cells)
         held = (elite for kept in changed.values() for elite in kept)
         values = [rows.elite_values(self.run.id, elite) for elite in held]

@@ -28,6 +28,9 @@ from archive.records import (
 KINDS = {kind.value: kind for kind in Kind}
 STATUSES = {status.value: status for status in Status}
 
+# Made once: `json.dumps` makes one for every call that wants no spaces.
+ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 # What summing in another order can change of a mean lies behind the tenth digit.
 SIGNIFICANT_DIGITS = 10
 
@@ -119,7 +122,7 @@ def elite_values(run: int, elite: EliteRow) -> dict[str, Any]:
     """Give the row of an elite."""
     return {
         "run": run,
-        "cell": tree(elite.cell),
+        "cell": cell_text(elite.cell),
         "slot": elite.slot,
         "step": elite.step,
         "program": elite.program,
@@ -339,8 +342,13 @@ def tree(value: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
     """Write plain values as JSON, in ASCII, so that nothing in them can offend a database."""
     if value is None:
         return None
-    plain = dict(value) if isinstance(value, Mapping) else value
-    return json.dumps(plain, separators=(",", ":"))
+    return ENCODER.encode(dict(value) if isinstance(value, Mapping) else value)
+
+
+@lru_cache(maxsize=4096)
+def cell_text(cell: tuple[int, ...]) -> str:
+    """Write a cell; a confirm step writes the same ones again and again."""
+    return ENCODER.encode(cell)
 
 
 def rounded(value: float | None) -> float | None:

@@ -177,16 +177,18 @@ class Calibration:
         # The parent's half of the noise is in its doubt, or in the scale. However little is known of
         # the line, the measurement itself is no worse than its noise.
         share = min(self.slope / 2.0 + self._leverage(gain), 1.0)
-        return self._prior_mean(belief), belief.doubt + share * self.noise_of(noise)
+        noise = self.noise_of(noise)
+        return self._prior_mean(belief, noise), belief.doubt + share * noise
 
-    def _prior_mean(self, belief: Belief) -> float:
+    def _prior_mean(self, belief: Belief, noise: float | None = None) -> float:
+        """Give the mean before any fresh block. noise: of the gain, if it was asked already."""
         gain = belief.gain
         if gain <= 0.0 or not belief.chosen:
             # A loss is believed whole: luck is in what was chosen for its score, and there it flatters.
             return belief.base + gain
         kept = min(self.intercept + self.slope * gain, gain)  # never more than was measured
         if belief.noise is not None:
-            reach = MOST_MOVED * math.sqrt(self.noise_of(belief.noise))
+            reach = MOST_MOVED * math.sqrt(self.noise_of(belief.noise) if noise is None else noise)
             kept = gain + max(kept - gain, -reach)
         return belief.base + kept
 
