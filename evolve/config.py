@@ -237,7 +237,9 @@ def parse_settings(pairs: Iterable[str], spec: TaskSpec) -> Settings:
         elif key in task:
             task[key] = _as_type_of(task[key], value, key)
         else:
-            raise UsageError(f"--set {key}: no such setting{_closest(key, spec)} {_known(spec)}")
+            raise UsageError(
+                f"--set {key}: no such setting{_closest(key, spec)} {_known(key, spec)}"
+            )
     search = _checked(SEARCH, SearchSettings, own[SEARCH])
     model = _checked(MODEL, ModelSettings, own[MODEL])
     return Settings(task, search, model, _checked(RAY, RaySettings, own[RAY]))
@@ -309,9 +311,11 @@ def _all_settings(spec: TaskSpec) -> str:
     )
 
 
-def _known(spec: TaskSpec) -> str:
-    own = ", ".join(f"{key} (default {value})" for key, value in spec.settings.items())
-    others = (
-        f"{section}.* has: {', '.join(form.model_fields)}" for section, form in SECTIONS.items()
-    )
-    return f"Task {spec.name} has: {own or 'none'}; {'; '.join(others)}"
+def _known(key: str, spec: TaskSpec) -> str:
+    """Name the settings among which a wrong one was looked for, and where all are told."""
+    section = key.partition(".")[0]
+    if section in SECTIONS:
+        there = f"{section}.* has: {', '.join(SECTIONS[section].model_fields)}"
+    else:
+        there = f"Task {spec.name} has: {', '.join(spec.settings) or 'none'}"
+    return f"{there}; `--set ?` lists all, with their defaults"
