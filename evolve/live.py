@@ -93,7 +93,8 @@ class LiveDisplay:
     def draw(self) -> RenderableType:
         """Draw the moment."""
         tally = self._tally
-        parts: list[RenderableType] = [_heading(self._run), _bars(tally, self._report)]
+        heading = _heading(self._run).append(_beginning(self._run), style="dim not bold")
+        parts: list[RenderableType] = [heading, _bars(tally, self._report)]
         parts.append(_figures(tally))
         parts += [_elite_line(tally, *latest) for latest in reversed(tuple(tally.latest))]
         if self._note:
@@ -153,7 +154,7 @@ class LogLines:
 
     def __enter__(self) -> LogLines:
         workers = "1 worker" if self._workers == 1 else f"{self._workers or 'all'} workers"
-        self._say(f"{_heading(self._run).plain}, {workers}")
+        self._say(f"{_heading(self._run).plain}, {workers}{_beginning(self._run)}")
         return self
 
     def __exit__(
@@ -199,6 +200,12 @@ def _heading(run: Run) -> Text:
     text = Text(run.record.name, style="bold")
     text.append(f"  task {run.task.name}, rng_seed {run.record.rng_seed}", style="not bold")
     return text
+
+
+def _beginning(run: Run) -> str:
+    """Say what a run does before it searches, while it does that."""
+    number = len(run.initial)
+    return f"; first its {number} initial programs" if run.state.told < number > 1 else ""
 
 
 def _bars(tally: Tally, report: tuple[int, int, str] | None) -> Table:

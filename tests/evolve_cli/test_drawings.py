@@ -179,6 +179,19 @@ def test_a_log_names_each_new_best_and_shows_now_and_then_that_it_lives():
     assert "finishing 2 running" in lines[-2]
 
 
+def test_a_run_says_that_its_initial_programs_come_first():
+    run = ToyRun()
+    run.initial = [("trivial", ""), ("greedy", "")]
+    for told in range(3):
+        console = Console(file=io.StringIO(), width=120)
+        with LogLines(run, 2, console):
+            pass
+        display = LiveDisplay(run, Console(file=io.StringIO(), width=120, force_terminal=True))
+        lines = (console.file.getvalue().splitlines()[0], drawn(display.draw(), 120)[0])
+        assert all(("; first its 2 initial programs" in line) == (told < 2) for line in lines)
+        run.tell(0.5)
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_live_display_fits_its_terminal(width):
     run = ToyRun()
