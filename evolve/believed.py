@@ -131,9 +131,12 @@ def folded(archive: Archive, run: RunRecord) -> State:
     settings = SearchSettings.of(run.settings)
     instances = queries.block(archive, task=run.task, stage=own_stage(run), block=BLOCK)
     rules = Rules(settings.confirm, grouping(instances or ()).units)
-    history = History(lambda seq: Told(*queries.told_step(archive, run.id, seq)))
-    state = State(Grid(spec.measures, settings.depth), rules, history)
-    state = checkpoint.restored(archive, run.id, state, run.told)
+
+    def beginning() -> State:
+        history = History(lambda seq: Told(*queries.told_step(archive, run.id, seq)))
+        return State(Grid(spec.measures, settings.depth), rules, history)
+
+    state = checkpoint.restored(archive, run.id, beginning, run.told)
     for step, evaluation, nodes in queries.told_facts(archive, run.id, first=state.told):
         state = fold(state, step, evaluation, nodes, whole=False)
     return state

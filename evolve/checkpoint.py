@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, fields, replace
 from typing import Any
 
@@ -53,13 +53,21 @@ def keep(journal: Journal, state: State) -> None:
     state.history.begin_part()
 
 
-def restored(archive: Archive, run: int, empty: State, at_most: int) -> State:
-    """Give the state of the latest checkpoint of a run, into the history of an empty state.
+def restored(archive: Archive, run: int, begin: Callable[[], State], at_most: int) -> State:
+    """Give the state of the latest checkpoint of a run, where there is none that of no told step.
 
-    at_most: no more steps than this may be told in it. Where there is no such one, it is `empty`.
+    begin: gives that, with a history of its own. at_most: no more steps than this may be told in it.
+    One that cannot be read is as good as none: the rows tell all.
     """
     if at_most < EVERY:
-        return empty
+        return begin()
+    try:
+        return _restored(archive, run, begin(), at_most)
+    except (zlib.error, ValueError, TypeError, KeyError, IndexError):
+        return begin()
+
+
+def _restored(archive: Archive, run: int, empty: State, at_most: int) -> State:
     chain, known = [], 0
     for told, first, has_state in queries.checkpoints(archive, run, code_digest()):
         if first != known:  # one is missing: what comes behind stands on nothing

@@ -370,15 +370,10 @@ class Run:
         needed = {step.asked_after for step in untold}
         missing = self._missing()
         asks: list[Step] = []
-        state = State(
-            Grid(self.task.spec.measures, self.settings.depth),
-            self._rules(),
-            History(self._recall),
-        )
         earliest = min(needed, default=self.record.told)
         if missing is not None:
             earliest = min(earliest, self._due_at(missing))
-        state = checkpoint.restored(self.archive, self.record.id, state, earliest)
+        state = checkpoint.restored(self.archive, self.record.id, self._beginning, earliest)
         state.history.begin_part()
         asked = None if missing is None else _AskedAgain(self, state.told)
         facts = queries.told_facts(self.archive, self.record.id, first=state.told)
@@ -400,6 +395,11 @@ class Run:
         self._snapshots = {k: s for k, s in self._snapshots.items() if self._askers[k]}
         self._snapshots[state.told] = state
         return state
+
+    def _beginning(self) -> State:
+        """Give the state of no told step."""
+        grid = Grid(self.task.spec.measures, self.settings.depth)
+        return State(grid, self._rules(), History(self._recall))
 
     def _recall(self, seq: int) -> Told:
         """Read a told step again, which this process no longer keeps."""

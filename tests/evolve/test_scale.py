@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import gc
+import json
 import sys
 import tracemalloc
 from functools import partial
@@ -128,6 +129,9 @@ def test_a_run_opened_from_a_checkpoint_is_the_one_folded_from_all_its_rows(
             with monkeypatch.context() as other:
                 other.setattr(checkpoint, "code_digest", lambda: "of other code")
                 assert folded_again(archive, other) == (0, again)
+            with monkeypatch.context() as damaged:
+                damaged.setattr(checkpoint, "_unpacked", lambda body: json.loads("[1,"))
+                assert folded_again(archive, damaged) == (0, again)
             assert again[0] == known(run.state)
         assert told(archive) == expected or order == "arrival"
 
