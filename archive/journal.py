@@ -283,7 +283,7 @@ class Journal:
         elites: Mapping[Cell, Iterable[EliteRow]],
         asks: Sequence[Step] = (),
         seconds: float,
-        totals: Sequence[Any] | None = None,
+        totals: Mapping[str, Any] | None = None,
         taught: Mapping[str, float] | None = None,
     ) -> None:
         """Transaction F: tell step number `step.told_seq`, all that follows from it included.
@@ -316,7 +316,7 @@ class Journal:
         self._write("tell", work)
 
     def checkpoint(self, told: int, *, code: str, first: int, history: bytes, state: bytes) -> None:
-        """Keep what the fold of the first `told` steps came to; one that is there stays.
+        """Keep what the fold of the first `told` steps came to, in place of what is there.
 
         code: by which version of the fold; what others kept goes. first: where the stretch of
         history begins. Of states only the latest few are kept.
@@ -326,8 +326,9 @@ class Journal:
         row |= {"history": history, "state": state}
 
         def work(connection: Connection) -> None:
-            connection.execute(delete(checkpoints).where(mine, checkpoints.c.code != code))
-            self._insert_new(connection, checkpoints, [row])
+            stale = (checkpoints.c.code != code) | (checkpoints.c.told == told)
+            connection.execute(delete(checkpoints).where(mine, stale))
+            connection.execute(checkpoints.insert().values(row))
             newer = select(checkpoints.c.told).where(mine).order_by(checkpoints.c.told.desc())
             kept = connection.scalars(newer.limit(STATES)).all()
             older = update(checkpoints).where(mine, checkpoints.c.told < kept[-1])
@@ -508,7 +509,12 @@ class Journal:
             self._guard(connection)
             return work(connection), self._counted
 
-        result, self.run = self._commit(name, guarded)
+        try:
+            result, self.run = self._commit(name, guarded)
+        except BaseException:  # Ctrl-C, too: was it committed?
+            self._is_doubtful = True
+            raise
+        self._is_doubtful = False
         return result
 
     def _commit(self, name: str, work: Callable[[Connection], T]) -> T:
@@ -517,13 +523,10 @@ class Journal:
             self._connection, self._gave_up = self._connect(), False
         for _ in range(TRIES):
             try:
-                done = self._database.commit(self._connection, name, work)
+                return self._database.commit(self._connection, name, work)
             except ConnectionLost as error:
                 lost, self._is_doubtful = error, True
                 self._reconnect()
-            else:
-                self._is_doubtful = False
-                return done
         raise lost
 
     def _guard(self, connection: Connection) -> None:
@@ -534,9 +537,8 @@ class Journal:
                 "this one stops, and wrote nothing since"
             )
         self._counted = self.run
-        if (
-            self._is_doubtful
-        ):  # nobody but this writer changes them, but did its last commit go through?
+        # Nobody but this writer changes them, but did its last commit go through?
+        if self._is_doubtful:
             row = connection.execute(READ_COUNTERS, {"its_id": self.run.id}).one()
             self._counted = replace(self.run, **dict(zip(COUNTERS, row, strict=True)))
 

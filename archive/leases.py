@@ -28,7 +28,7 @@ from archive.schema import leases, runs
 
 T = TypeVar("T")
 
-
+# Who holds a key, and the epoch that its run has reached.
 HOLDER = (
     select(leases.c.run, leases.c.epoch, runs.c.epoch)
     .join_from(leases, runs, runs.c.id == leases.c.run, isouter=True)

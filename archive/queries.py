@@ -159,11 +159,17 @@ def checkpoints(archive: Archive, run: int, code: str) -> list[tuple[int, int, b
     return [tuple(row) for row in _all(archive, question.where(*mine).order_by(table.told))]
 
 
-def checkpoint(archive: Archive, run: int, told: int) -> Checkpoint:
-    """Give what a run's fold kept when so many steps were told."""
+def checkpoint(archive: Archive, run: int, told: int, code: str) -> Checkpoint | None:
+    """Give what a run's fold by this code kept when so many steps were told; None if it is gone."""
     table = schema.checkpoints.c
-    question = select(table.history, table.state).where(table.run == run, table.told == told)
-    return Checkpoint(*_all(archive, question)[0])
+    mine = table.run == run, table.told == told, table.code == code
+    found = _all(archive, select(table.history, table.state).where(*mine))
+    return Checkpoint(*found[0]) if found else None
+
+
+def asked_numbers(archive: Archive, run: int) -> set[int]:
+    """Give the numbers of all steps that have a row."""
+    return {n for (n,) in _all(archive, select(schema.steps.c.n).where(schema.steps.c.run == run))}
 
 
 def num_asked(archive: Archive, run: int) -> tuple[int, int]:
@@ -265,7 +271,7 @@ def find_behaviour(
     return _find(archive, task, world, stage, block, "behaviour", behaviour, levels)
 
 
-def totals(archive: Archive, run: int) -> list[list[Any]] | None:
+def totals(archive: Archive, run: int) -> dict[str, Any] | None:
     """Give the told steps of a run in numbers, as it kept them; None where no row tells."""
     question = select(schema.runs.c.totals).where(schema.runs.c.id == run)
     return _read(archive, lambda row: None if row[0] is None else json.loads(row[0]), question)[0]

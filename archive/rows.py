@@ -169,8 +169,9 @@ EVALUATION_FACTS = _of(
 )
 ASKED = _of(schema.steps, "n", "asked_after", "kind", "operator", "model", "parents", "block")
 # Words of the facts of running that a fold looks for; where none occurs they are not read.
-FOLDED_FACTS = (
-    *('"none"', '"compared"', '"trusts"', '"audits"', '"hurdle"', '"rejected"', '"probes_only"'),
+FOLDED_FACTS = tuple(
+    f'"{word}"'
+    for word in ("none", "compared", "trusts", "audits", "hurdle", "rejected", "probes_only")
 )
 
 

@@ -30,13 +30,21 @@ EVERY = 10_000
 # Of hashes, which are most of it, more effort saves little.
 EFFORT = 1
 
+# A body has some 3 MB.
+MOST_BYTES = 2**28
+# By the code as it was when this process began: files may change while it runs.
+CODE = code_digest()
+# What a body raises that somebody damaged, or made.
+UNREADABLE = (zlib.error, ValueError, TypeError, LookupError, OverflowError, RecursionError)
+
 # What of a state is a number and goes as it is.
 NUMBERS = ("told", "evaluations", "clipped", "confirms", "earned")
 
 
 def is_due(state: State) -> bool:
     """Tell whether a checkpoint is to be kept of a state."""
-    return state.told > 0 and state.told % EVERY == 0
+    part = state.history.part
+    return state.told % EVERY == 0 and part is not None and bool(part.lines)
 
 
 def keep(journal: Journal, state: State) -> None:
@@ -45,7 +53,7 @@ def keep(journal: Journal, state: State) -> None:
     assert part is not None
     journal.checkpoint(
         state.told,
-        code=code_digest(),
+        code=CODE,
         first=state.told - len(part.lines),
         history=_packed(part),
         state=_packed(_plain(state)),
@@ -63,35 +71,49 @@ def restored(archive: Archive, run: int, begin: Callable[[], State], at_most: in
         return begin()
     try:
         return _restored(archive, run, begin(), at_most)
-    except (zlib.error, ValueError, TypeError, KeyError, IndexError):
+    except UNREADABLE:
         return begin()
 
 
 def _restored(archive: Archive, run: int, empty: State, at_most: int) -> State:
     chain, known = [], 0
-    for told, first, has_state in queries.checkpoints(archive, run, code_digest()):
+    for told, first, has_state in queries.checkpoints(archive, run, CODE):
         if first != known:  # one is missing: what comes behind stands on nothing
             break
         chain.append((told, has_state))
         known = told
     last = max((told for told, has_state in chain if has_state and told <= at_most), default=0)
+    if not last:
+        return empty
     for told, _ in chain:
         if told > last:
             break
-        empty.history.take(Part(*_unpacked(queries.checkpoint(archive, run, told).history)))
-    if not last:
-        return empty
-    state = queries.checkpoint(archive, run, last).state
-    assert state is not None
-    return _state(_unpacked(state), empty)
+        found = _found(archive, run, told)
+        empty.history.take(Part(*_unpacked(found.history)))
+    state = _state(_unpacked(found.state), empty)
+    if (state.told, len(state.history.entries)) != (last, last):
+        raise ValueError(f"a checkpoint of {state.told} told steps in the row of {last}")
+    return state
+
+
+def _found(archive: Archive, run: int, told: int) -> queries.Checkpoint:
+    found = queries.checkpoint(archive, run, told, CODE)
+    if found is None:
+        raise LookupError(f"the checkpoint of {told} is gone: other code has opened the run")
+    return found
 
 
 def _packed(plain: Any) -> bytes:
     return zlib.compress(json.dumps(plain, separators=(",", ":")).encode(), EFFORT)
 
 
-def _unpacked(body: bytes) -> Any:
-    return json.loads(zlib.decompress(body))
+def _unpacked(body: bytes | None) -> Any:
+    """Read a body. Raises: one of UNREADABLE."""
+    stream = zlib.decompressobj()
+    text = stream.decompress(body or b"", MOST_BYTES)
+    if not stream.eof:
+        raise ValueError(f"it ends too early, or has more than {MOST_BYTES} bytes")
+    return json.loads(text)
 
 
 def _plain(state: State) -> dict[str, Any]:

@@ -195,7 +195,8 @@ def _shortened(state: State, step: Step, nodes: int) -> State:
     if belief is not None:
         state.history.believe(step.n, before.told, belief)
     state.history.settle(step.n, cell)
-    best = _best(shorter if elite.step == longer.step else elite for elite in state.best)
+    # It may be better than the fifth, where its longer twin was as good and no better.
+    best = _best((*(elite for elite in state.best if elite.step != longer.step), shorter))
     return replace(state, grid=state.grid.swapped(cell, longer, shorter), best=best)
 
 

@@ -306,6 +306,8 @@ class Run:
         return next((n for n in self._lowest[:1] if n in self._finished), None)
 
     def _tell(self, n: int) -> Step:
+        if checkpoint.is_due(self.state):
+            checkpoint.keep(self.journal, self.state)
         step, evaluation = self._open[n], self._finished[n]
         nodes = count_nodes(step.source) if step.program and step.source else 0
         verdict = tell(self.state, step, evaluation, nodes)
@@ -338,8 +340,6 @@ class Run:
         for asked in asks:
             self._add_open(asked)
         self._forget(step.asked_after, before.told)
-        if checkpoint.is_due(self.state):
-            checkpoint.keep(self.journal, self.state)
         return verdict.step
 
     def _add_open(self, step: Step) -> None:
@@ -414,9 +414,10 @@ class Run:
         told, first = self.record.told, len(self.initial)
         due = range(first if told < first else told + self.record.lookahead)
         last = next((n for n in reversed(due) if self._may_be_asked(n)), -1)
-        if number != highest + 1:
-            return 0  # one of those between: nobody looks which
-        return number if last > highest else None
+        if number == highest + 1:
+            return number if last > highest else None
+        asked = queries.asked_numbers(self.archive, self.record.id)
+        return next((n for n in range(last + 1) if n not in asked and self._may_be_asked(n)), None)
 
     def _due_steps(
         self, state: State, under_way: UnderWay, known: Mapping[int, Step]

@@ -17,7 +17,8 @@ from evolve.totals import TAKEN, Totals
 
 Document = dict[str, Any]
 
-# Steps further back count for less than rounding: DISCOUNT to this power is below 1e-17.
+# Steps further back count for less than rounding, DISCOUNT to this power is below 1e-17; only whether
+# every price is known may be told otherwise than to the search, for models that were once without one.
 REMEMBERED = 4_000
 NOTHING_SPENT: Document = {"calls": 0, "usd": 0.0, "tokens": 0, "unpriced": 0}
 

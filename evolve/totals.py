@@ -6,9 +6,9 @@ ten; of a run that an earlier version told they are counted from its rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from archive import queries
 from archive.records import Kind, RunRecord, Status, Step
@@ -20,6 +20,9 @@ from evolve.hurdle import BY_CHANCE, HURDLE, is_stopped
 
 # Words under which numbers stand, e.g. ("status", "ok").
 Key = tuple[str, ...]
+
+# Raised when a number is counted by another rule: what was kept by the old one is counted anew.
+VERSION = 1
 
 # A candidate that used more of a limit might break it on a slower machine.
 NEAR_LIMIT = 0.5
@@ -61,20 +64,22 @@ class Totals:
         size = len(key)
         return {k[size:]: int(n) for k, n in self.numbers.items() if k[:size] == key}
 
-    def plain(self) -> list[list[Any]]:
+    def plain(self) -> dict[str, Any]:
         """Give them as a row keeps them."""
-        return [[*key, number] for key, number in self.numbers.items()]
+        numbers = [[*key, number] for key, number in self.numbers.items()]
+        return {"version": VERSION, "numbers": numbers}
 
 
-def totals_of(plain: Iterable[Sequence[Any]]) -> Totals:
+def totals_of(plain: Mapping[str, Any]) -> Totals:
     """Read what `Totals.plain` gave."""
-    return Totals({tuple(key): number for *key, number in plain})
+    return Totals({tuple(key): number for *key, number in plain["numbers"]})
 
 
 def run_totals(archive: Archive, run: RunRecord) -> Totals:
-    """Give the totals of a run as it kept them; of one that an earlier version told, as counted."""
+    """Give the totals of a run as it kept them; of one that another version told, as counted."""
     kept = queries.totals(archive, run.id)
-    return counted_totals(archive, run) if kept is None else totals_of(kept)
+    known = kept is not None and kept.get("version") == VERSION
+    return totals_of(kept) if kept is not None and known else counted_totals(archive, run)
 
 
 def counted_totals(archive: Archive, run: RunRecord) -> Totals:
@@ -182,9 +187,8 @@ def _of_hashing(told: Told, history: History, shares_grades: bool) -> Iterator[t
     if step.program is None:
         return
     if not is_stopped(step) and (hit := _hit(told, history, shares_grades)) is not None:
-        kind, saves_grading = hit
-        yield ("hit", kind), 1
-        yield ("gradings saved",), saves_grading
+        yield ("hit", hit.kind), 1
+        yield ("gradings saved",), hit.saves_grading
     if step.behaviour is not None and history.is_first_program(step):
         match = history.probe_match(step)
         yield ("probes", "predicted"), match.predicted
@@ -196,22 +200,29 @@ def _of_hashing(told: Told, history: History, shares_grades: bool) -> Iterator[t
         yield ("trust", "wrong"), not history.same_quality(told, facts["audits"])
 
 
-def _hit(told: Told, history: History, shares_grades: bool) -> tuple[str, bool] | None:
-    """Say how a told program was recognised, and whether that saved a grading; see `hits`."""
+class Hit(NamedTuple):
+    """How a step's program was recognised, see `hits`, and whether that saved a grading."""
+
+    kind: str
+    saves_grading: bool
+
+
+def _hit(told: Told, history: History, shares_grades: bool) -> Hit | None:
+    """Tell whether a told program was recognised."""
     step, facts = told.step, told.step.ran or {}
     if facts and not facts.get("served") and not facts.get("probes_only"):
         spared = shares_grades and "wall_s" in facts and _took_grade(told, history)
-        return ("behaviour", True) if spared else None
+        return Hit("behaviour", saves_grading=True) if spared else None
     if (graded := history.was_graded(step)) is not None:
-        return "syntax", graded
+        return Hit("syntax", graded)
     saves = step.outputs_digest is not None or (
         told.evaluation is not None and told.evaluation.fitness is not None
     )
     if "exact" in facts:
-        return "exact", saves
+        return Hit("exact", saves)
     if "trusts" in facts:
-        return "trusted", saves
-    return ("served", saves) if facts.get("served") else None
+        return Hit("trusted", saves)
+    return Hit("served", saves) if facts.get("served") else None
 
 
 def _took_grade(told: Told, history: History) -> bool:

@@ -595,7 +595,36 @@ def test_a_program_is_found_by_the_beginning_of_its_id(archive: Archive) -> None
             queries.program(archive, prefix)
 
 
-def test_checkpoints_stay_until_other_code_keeps_its_own(archive: Archive, run: RunRecord) -> None:
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_ctrl_c_at_a_commit_loses_no_dollar(
+    archive: Archive, run: RunRecord, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(when: str, name: str) -> None:
+        if (when, name) == (moment, "settle"):
+            monkeypatch.setattr(archive.database, "on_commit", lambda *_: None)
+            raise KeyboardInterrupt
+
+    def settled(seq: int) -> Answer:
+        return replace(sent(0, seq), state="received", usd=0.9 - seq, tokens=7)
+
+    with archive.write(run) as journal:
+        journal.ask([asked(0)])
+        for seq in (0, 1):
+            journal.send(sent(0, seq))
+        monkeypatch.setattr(archive.database, "on_commit", stop)
+        with pytest.raises(KeyboardInterrupt):
+            journal.settle(settled(0))
+        journal.settle(settled(0))
+        journal.settle(settled(1))
+        counted = journal.run
+    found = archive.run()
+    assert (found.usd, found.reserved_usd, found.tokens) == (pytest.approx(0.8), 0.0, 14)
+    assert (counted.usd, counted.reserved_usd, counted.tokens) == (found.usd, 0.0, 14)
+
+
+def test_a_checkpoint_stays_until_it_is_made_anew_or_other_code_keeps_its_own(
+    archive: Archive, run: RunRecord
+) -> None:
     def keep(told: int, code: str = "one", more: bytes = b"") -> None:
         journal.checkpoint(
             told, code=code, first=told - 10, history=b"h%d" % told + more, state=b"s%d" % told
@@ -604,12 +633,15 @@ def test_checkpoints_stay_until_other_code_keeps_its_own(archive: Archive, run: 
     with archive.write(run) as journal:
         for told in range(10, 70, 10):
             keep(told)
-            keep(told, more=b"again")  # done twice, as after a commit whose fate is unknown
+            keep(told)  # done twice, as after a commit whose fate is unknown
         known = queries.checkpoints(archive, run.id, "one")
         assert known == [(told, told - 10, told > 20) for told in range(10, 70, 10)]
-        assert queries.checkpoint(archive, run.id, 60) == (b"h60", b"s60")
-        assert queries.checkpoint(archive, run.id, 10) == (b"h10", None)
+        assert queries.checkpoint(archive, run.id, 60, "one") == (b"h60", b"s60")
+        assert queries.checkpoint(archive, run.id, 10, "one") == (b"h10", None)
+        keep(60, more=b" made anew")
+        assert queries.checkpoint(archive, run.id, 60, "one").history == b"h60 made anew"
         keep(70, code="other")
+        assert queries.checkpoint(archive, run.id, 70, "one") is None
     assert queries.checkpoints(archive, run.id, "one") == []
     assert queries.checkpoints(archive, run.id, "other") == [(70, 60, True)]
 

@@ -127,7 +127,7 @@ def test_a_run_opened_from_a_checkpoint_is_the_one_folded_from_all_its_rows(
             # In the order of arrival one that began long ago may be at work when a run is stopped.
             assert begun > 0 or (order == "arrival" and stop_at is not None)
             with monkeypatch.context() as other:
-                other.setattr(checkpoint, "code_digest", lambda: "of other code")
+                other.setattr(checkpoint, "CODE", "of other code")
                 assert folded_again(archive, other) == (0, again)
             with monkeypatch.context() as damaged:
                 damaged.setattr(checkpoint, "_unpacked", lambda body: json.loads("[1,"))
