@@ -271,7 +271,7 @@ def find_behaviour(
     return _find(archive, task, world, stage, block, "behaviour", behaviour, levels)
 
 
-def totals(archive: Archive, run: int) -> dict[str, Any] | None:
+def totals(archive: Archive, run: int) -> Any:
     """Give the told steps of a run in numbers, as it kept them; None where no row tells."""
     question = select(schema.runs.c.totals).where(schema.runs.c.id == run)
     return _read(archive, lambda row: None if row[0] is None else json.loads(row[0]), question)[0]

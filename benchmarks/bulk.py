@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-from simulated import FORM, LEVEL, SimulatedExecutor, said, wander
+from simulated import FORM, GRADE_S, LEVEL, SimulatedExecutor, said, wander
 from sqlalchemy import func, select
 
 from archive import rows, schema
@@ -215,6 +215,7 @@ def _evaluation(run, executor, program, output, id):
         level=LEVEL,
         id=id,
         behaviour=plain_digest("probes", digest),
+        grade_s=GRADE_S,
     )
 
 

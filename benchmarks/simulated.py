@@ -27,6 +27,8 @@ LEVEL = "strict"
 # Seconds of the evaluations of a real search, written down by recorded_seconds.py.
 SECONDS = json.loads((Path(__file__).parent / "recorded_seconds.json").read_text())["seconds"]
 FORM = "exact"
+# Of each grading; what has none took the grade of equal outputs.
+GRADE_S = 0.001
 # Of children, so many repeat their parent in other words, and so many do not work.
 REPEATS, CRASHES = 0.15, 0.04
 
@@ -176,7 +178,7 @@ class SimulatedSlot:
     async def timed_grade(self, token):
         output, stage, block = self._kept
         self._executor.graded += 1
-        return self._executor.quality(output, stage, block), 0.0
+        return self._executor.quality(output, stage, block), GRADE_S
 
     def _ran(self, status, reason, digest, seconds):
         share = seconds / 60.0

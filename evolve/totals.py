@@ -70,16 +70,17 @@ class Totals:
         return {"version": VERSION, "numbers": numbers}
 
 
-def totals_of(plain: Mapping[str, Any]) -> Totals:
-    """Read what `Totals.plain` gave."""
+def totals_of(plain: Any) -> Totals | None:
+    """Read what `Totals.plain` gave; None for what was counted by other rules."""
+    if not isinstance(plain, dict) or plain.get("version") != VERSION:
+        return None
     return Totals({tuple(key): number for *key, number in plain["numbers"]})
 
 
 def run_totals(archive: Archive, run: RunRecord) -> Totals:
     """Give the totals of a run as it kept them; of one that another version told, as counted."""
-    kept = queries.totals(archive, run.id)
-    known = kept is not None and kept.get("version") == VERSION
-    return totals_of(kept) if kept is not None and known else counted_totals(archive, run)
+    kept = totals_of(queries.totals(archive, run.id))
+    return counted_totals(archive, run) if kept is None else kept
 
 
 def counted_totals(archive: Archive, run: RunRecord) -> Totals:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -99,6 +100,15 @@ def test_what_another_run_knew_is_served_and_neither_run_nor_graded(twice):
     assert "of running, " in text
     assert "s of grading: 1 by syntax, 5 served" in text
     assert f"of {elites['n']} elites (Vendi score, q = 1)" in text
+
+
+@pytest.mark.parametrize("kept", [None, "[]", '{"version":0,"numbers":[["kind","search",99]]}'])
+def test_numbers_that_nobody_kept_or_by_other_rules_are_counted_anew(twice, kept):
+    expected = twice.json("status", "toy-2")
+    with sqlite3.connect("evolve.db") as archive:
+        archive.execute("UPDATE runs SET totals = ?", (kept,))
+    archive.close()
+    assert twice.json("status", "toy-2") == expected
 
 
 def test_a_run_that_grades_equal_outputs_again_saves_only_what_is_not_run():
