@@ -117,7 +117,7 @@ def test_every_view_prints_something_that_fits_80_columns(looking):
         (["run", TOY, "--hours", "0"], "hours 0: a limit is a number above 0"),
         (["run", TOY, "--hours", "-1"], "hours -1: a limit is a number above 0"),
         (["resume", "toy-1", "--hours", "0"], "hours 0: a limit is a number above 0"),
-        (["run", TOY, "--set", "itmes=9"], "items (default 48)"),
+        (["run", TOY, "--set", "itmes=9"], "Task toy has: items"),
         (["run", TOY, "--set", "itmes=9"], "did you mean items?"),
         (["run", TOY, "--set", "items=many"], "must be a whole number"),
         (["run", TOY, "--set", "?"], "  items=48\n"),
