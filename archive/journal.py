@@ -336,10 +336,17 @@ class Journal:
 
         self._write("checkpoint", work)
 
-    def finish(self, stop_reason: str, seconds: float, why: str | None = None) -> None:
+    def finish(
+        self,
+        stop_reason: str,
+        seconds: float,
+        why: str | None = None,
+        elites: Mapping[Cell, Iterable[EliteRow]] | None = None,
+    ) -> None:
         """Write down why and after how many seconds the run ended.
 
-        why: of one that failed what its user was told; it stands until the run ends again.
+        why: of one that failed what its user was told; it stands until the run ends again. elites: of
+        cells that are to be written once more.
         """
         about_run = (notes.c.run == self.run.id) & (notes.c.n == WHY_FAILED)
         row = {"run": self.run.id, "n": WHY_FAILED, "text": rows.text(why)}
@@ -349,6 +356,7 @@ class Journal:
             connection.execute(delete(notes).where(about_run))
             if why is not None:
                 connection.execute(notes.insert().values(row))
+            self._replace_elites(connection, elites or {})
 
         self._write("finish", work)
 

@@ -3,8 +3,8 @@
     python benchmarks/scale_bench.py [--steps 10000] [--slots 1000] [--order step|arrival]
         [--confirm 0.1] [--archive FILE|URL | --postgres memory|disk] [--profile] [--json]
 
-At 1,000, 10,000, 100,000 and 1,000,000 steps it writes down what the last tenth (10,000 steps at the most)
-cost per step, the memory of this process and the size of the archive; at the end it opens the run
+At 1,000, 10,000, 100,000 and 1,000,000 steps it writes down what the last tenth (10,000 steps at the most,
+and of a run that is gone on with the second half of what is done now) cost per step, the memory of this process and the size of the archive; at the end it opens the run
 again in a process of its own and times the tables. An archive that is there already is gone on with.
 `--postgres` starts a PostgreSQL server of this machine for it: with its files in memory, or on the disk
 with every commit flushed.
@@ -51,9 +51,10 @@ class Progress:
     """Measures the driver as steps are told, over the last tenth before each mark."""
 
     def __init__(self, place, executor, told, steps):
-        self.place, self.executor, self.told = place, executor, told
+        self.place, self.executor, self.stop = place, executor, asyncio.Event()
+        self.started = self.told = told
         self.marks = sorted({m for m in MARKS if told < m < steps} | {steps})
-        self.begins = {max(mark - min(mark // 10, MOST_WINDOW), told): mark for mark in self.marks}
+        self.begins = {self._beginning(mark): mark for mark in self.marks}
         self.rows, self._began = [], None
         self._see()
 
@@ -61,9 +62,15 @@ class Progress:
         self.told += 1
         self._see()
 
+    def _beginning(self, mark):
+        """Give where the window of a mark begins; the first steps of a sitting find caches empty."""
+        return max(mark - min(mark // 10, MOST_WINDOW), (self.started + mark) // 2)
+
     def _see(self):
         if self._began is not None and self.told in self.marks:
             self.rows.append(self._row())
+        if self.told == self.marks[-1]:
+            self.stop.set()
         if self.told in self.begins:
             self._began = self.told, self.executor.ran, time.perf_counter(), time.process_time()
 
@@ -99,11 +106,11 @@ def archive_mb(place):
     return sum(file.stat().st_size for file in files if file.exists()) / MB
 
 
-def opened(archive, options):
-    """Open the run of an archive for so many steps: a new one, or the one that is there."""
-    limits = RunLimits(steps=options.steps)
+def opened(archive, options, beyond=0):
+    """Open the run of an archive for so many steps and some: a new one, or the one that is there."""
+    limits = RunLimits(steps=options.steps + beyond)
     if not archive.runs():
-        lookahead = min(2 * options.slots, 4096)
+        lookahead = lookahead_of(options)
         settings = [
             f"search.lookahead={lookahead}",
             f"search.order={options.order}",
@@ -115,6 +122,10 @@ def opened(archive, options):
         run.means = replace(run.means, operators=run.operators)
         return run
     return resumed(archive, limits)
+
+
+def lookahead_of(options):
+    return min(2 * options.slots, 4096)
 
 
 def resumed(archive, limits=None):
@@ -134,20 +145,26 @@ def drive(run, executor, watch):
 
 
 def simulate(place, options):
-    """Drive the run of an archive to its end; give a row per mark."""
+    """Drive the run of an archive; give a row per mark."""
     executor = SimulatedExecutor(options.slots, options.instances)
     with Archive.open(place) as archive:
-        run = opened(archive, options)
+        # Up to the last mark a step is asked for every one that is told, as in a run that goes on.
+        beyond = lookahead_of(options)
+        run = opened(archive, options, beyond)
         if options.fill > run.state.told:
             run.limits = RunLimits(steps=options.fill)
             fill(run, options.instances, lambda step: None)
             run.close("interrupted")
-            run = opened(archive, options)
+            run = opened(archive, options, beyond)
+        if run.state.told >= options.steps:
+            sys.exit(
+                f"{place}: {run.state.told} steps are told already; --steps says how many there shall be"
+            )
         progress = Progress(place, executor, run.state.told, options.steps)
 
         async def body():
             progress.begins and progress._see()
-            return await search(run, Worker(run, executor), asyncio.Event(), progress)
+            return await search(run, Worker(run, executor), progress.stop, progress)
 
         profile = cProfile.Profile() if options.profile else None
         if profile:

@@ -123,10 +123,15 @@ class Cells(Mapping[Cell, tuple[Elite, ...]]):
                 del cells._held[cell]
         return cells
 
-    def changed(self, before: Cells) -> Iterator[Cell]:
-        """Give the cells that differ from those of before, in their order."""
+    def changed(self, before: Cells, among: Collection[Cell] | None = None) -> Iterator[Cell]:
+        """Give the cells that differ from those of before, in their order.
+
+        among: the only ones to look at; all if None.
+        """
         cells = self._held.keys() | before._held.keys()
-        if self._value is before._value:  # most were never touched
+        if among is not None:
+            cells &= set(among)
+        elif self._value is before._value:  # most were never touched
             cells = {c for c in cells if self._held.get(c) is not before._held.get(c)}
         yield from (c for c in sorted(cells) if self.get(c, ()) != before.get(c, ()))
 

@@ -148,15 +148,17 @@ class Evaluator:
         return self._memo.find(Subject(step.program, "", STAGE, BLOCK, step.n))
 
     def _servable(self, walk: Walk) -> Evaluation | None:
-        """Give what any run found of the program, if this run may be told yet.
+        """Give what any run found of the program, if this run may be told yet."""
+        return self._known_program(walk.step) if self._may_be_served(walk) else None
+
+    def _may_be_served(self, walk: Walk) -> bool:
+        """Tell whether this run may know yet what any run found of the program.
 
         Where a task trusts its probes, or what they show may be a reason not to run a program, they
         are asked first: no archive may know better than the run would have known alone.
         """
         asks_first = self.run.task.spec.probes == "trust" or self._reviewer.is_on
-        if asks_first and walk.probed is None:
-            return None
-        return None if self._hurdle_is_ahead(walk) else self._known_program(walk.step)
+        return not (asks_first and walk.probed is None) and not self._hurdle_is_ahead(walk)
 
     def _hurdle_is_ahead(self, walk: Walk) -> bool:
         """Tell whether the hurdle has to be asked: it has not been, and no audit is made."""
@@ -191,7 +193,7 @@ class Evaluator:
 
     async def _find_out(self, walk: Walk, slot: Slot) -> tuple[Step, Evaluation | None]:
         """Probe a program, and run and grade it where the probes do not decide."""
-        step = walk.step
+        step, was_looked_for = walk.step, self._may_be_served(walk)
         assert step.source is not None
         if walk.probed is None:
             walk.probed = self._as_known(step, await slot.probe(step.source))
@@ -207,7 +209,7 @@ class Evaluator:
             return await self._find_out_by_repeating(walk, slot)
         if (stopped := await self._stopped(walk, slot)) is not None:
             return stopped
-        if (found := self._servable(walk)) is not None:
+        if not was_looked_for and (found := self._servable(walk)) is not None:
             return self._serve(walk, found)
         ran = await slot.run(step.source, STAGE, BLOCK)
         if ran.status in UNSOUND:

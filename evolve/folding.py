@@ -152,7 +152,7 @@ def confirmed(state: State, step: Step) -> State:
     def settled(elite: Elite) -> Elite | None:
         return None if elite.step in failed else value(elite)
 
-    grid = state.grid.revalued(settled, now=_cells_of(state, beliefs))
+    grid = state.grid.revalued(settled, now=cells_of(state, beliefs))
     best = _best(filter(None, map(settled, state.best)))
     # Who is not among them must be worth as much as the last one: only who may be is looked at.
     least = best[-1].mean if len(best) == NUM_BEST else -math.inf
@@ -160,7 +160,7 @@ def confirmed(state: State, step: Step) -> State:
     return replace(state, calibration=calibration, grid=grid, best=_best(highest.values()))
 
 
-def _cells_of(state: State, programs: Iterable[int]) -> set[Cell]:
+def cells_of(state: State, programs: Iterable[int]) -> set[Cell]:
     """Give the cells that hold, or once held, some programs or who stands for them."""
     cells = state.history.cell_of_step
     each = (m for n in programs for m in (n, *state.stand_ins(n)))

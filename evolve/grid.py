@@ -108,9 +108,15 @@ class Grid:
         """
         return Grid(self.measures, self.depth, self.cells.revalued(value, self.depth, now))
 
-    def changed(self, before: Grid) -> Iterator[tuple[Cell, tuple[Elite, ...]]]:
-        """Give the cells that differ from those of another grid, with whom they hold now."""
-        return ((cell, self.cells.get(cell, ())) for cell in self.cells.changed(before.cells))
+    def changed(
+        self, before: Grid, among: Collection[Cell] | None = None
+    ) -> Iterator[tuple[Cell, tuple[Elite, ...]]]:
+        """Give the cells that differ from those of another grid, with whom they hold now.
+
+        among: the only ones to look at; all if None.
+        """
+        cells = self.cells.changed(before.cells, among)
+        return ((cell, self.cells.get(cell, ())) for cell in cells)
 
     def shown(self) -> Iterator[tuple[Cell, Elite]]:
         """Give each occupied cell with its best elite, in the order of cells."""

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from archive.records import Step
+from evolve.collector import Past, seldom_collected
 from evolve.crew import Crew
 from evolve.run import Run
 from evolve.slots import Stopped
@@ -28,6 +29,11 @@ async def search(run: Run, worker: Worker, stop: asyncio.Event, watch: Watch) ->
     Raises: WorldError, TaskError; all told steps are kept, and the run can be resumed.
     """
     await worker.prepare()
+    with seldom_collected(run.state.told) as past:
+        return await _search(run, worker, stop, watch, past)
+
+
+async def _search(run: Run, worker: Worker, stop: asyncio.Event, watch: Watch, past: Past) -> str:
     crew = Crew()
     stopped = asyncio.create_task(stop.wait())
     stopped.add_done_callback(crew.wake)
@@ -41,6 +47,7 @@ async def search(run: Run, worker: Worker, stop: asyncio.Event, watch: Watch) ->
                 run.raise_barren()
             await crew.wait(run.seconds_left)
             _take_finished(run, crew, watch)
+            past.settle(run.state.told)
         if not run.over or worker.calls_in_flight:
             worker.stop()
             await _finish_running(run, crew, watch)

@@ -36,7 +36,7 @@ from evolve.randomness import step_rng
 from evolve.selection import Means, ask
 from evolve.state import Rules, State
 from evolve.statistics import grouping
-from evolve.telling import tell
+from evolve.telling import rows_of, tell
 from evolve.totals import run_totals
 from evolve.under_way import UnderWay
 
@@ -285,7 +285,9 @@ class Run:
     def close(self, stop_reason: str, why: str | None = None) -> None:
         """Write down why the run stopped, and let it go. why: what was told if it failed."""
         try:
-            self.journal.finish(stop_reason, self.seconds, why)
+            # While it works, the rows of elites may be some confirm steps behind.
+            elites = rows_of(self.state.grid) if self.state.confirms else {}
+            self.journal.finish(stop_reason, self.seconds, why, elites)
         finally:
             self.journal.close()
 

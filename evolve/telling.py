@@ -6,16 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from archive.records import EliteRow, Evaluation, Kind, Status, Step
-from evolve.folding import confirmed, elite_of_step, fold, longer_twin, origin_of
-from evolve.grid import Cell, Elite, Placement
+from evolve.folding import cells_of, confirmed, elite_of_step, fold, longer_twin, origin_of
+from evolve.grid import Cell, Elite, Grid, Placement
 from evolve.history import REJECTED, Told, is_rejected
 from evolve.hurdle import is_stopped
 from evolve.state import State
 
+# A confirm step changes what is believed of every elite. Where few cells are held all their rows are
+# written again then; else those of all cells only after so many confirm steps that this many are
+# written on the average. When a run ends, all are.
+ROWS_PER_CONFIRM_STEP = 64
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """What tell decided: the step with its told fields, and the cells that changed."""
+    """What tell decided: the step with its told fields, and the cells to be written."""
 
     state: State
     step: Step
@@ -124,8 +129,16 @@ def _tell_confirmed(state: State, step: Step) -> Verdict:
 def _verdict(before: State, step: Step, after: State) -> Verdict:
     if after.grid is before.grid:
         return Verdict(after, step, {})
-    changed = {cell: _rows(cell, held) for cell, held in after.grid.changed(before.grid)}
-    return Verdict(after, step, changed)
+    compared = cells_of(after, step.parents) if step.kind is Kind.CONFIRM else None
+    if compared and after.confirms % max(1, len(after.grid.cells) // ROWS_PER_CONFIRM_STEP) == 0:
+        return Verdict(after, step, dict.fromkeys(compared, ()) | rows_of(after.grid))
+    changed = after.grid.changed(before.grid, compared)
+    return Verdict(after, step, {cell: _rows(cell, held) for cell, held in changed})
+
+
+def rows_of(grid: Grid) -> dict[Cell, tuple[EliteRow, ...]]:
+    """Give the rows of all cells, every elite as it is believed now."""
+    return {cell: _rows(cell, grid.cells[cell]) for cell in grid.order}
 
 
 def _rows(cell: Cell, elites: tuple[Elite, ...]) -> tuple[EliteRow, ...]:

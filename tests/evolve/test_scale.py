@@ -6,6 +6,7 @@ import gc
 import json
 import sys
 import tracemalloc
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from sqlalchemy import event
 
 from archive import queries
 from archive.records import Kind, Status
+from archive.rows import rounded
 from archive.store import Archive
-from evolve import checkpoint, entries, history
+from evolve import checkpoint, entries, history, telling
 from evolve.loop import search
 from evolve.totals import counted_totals, run_totals
 from evolve.work import Worker
@@ -29,6 +31,7 @@ from simulated import Clock, SimulatedExecutor
 STEPS = 150
 # What an index holds of a told step, keys and belief together; its row has several thousand.
 BYTES_PER_STEP = 1_500
+WRITTEN_ROUNDED = ("fitness", "se", "mean", "error")
 
 
 def options(**told):
@@ -36,7 +39,7 @@ def options(**told):
     return argparse.Namespace(**(own | told))
 
 
-def searched(archive, wanted, stop_at=None):
+def searched(archive, wanted, stop_at=None, see=lambda run: None):
     """Search as far as told, or until so many steps are told; give the run, closed."""
     run = opened(archive, wanted)
     worker = Worker(run, SimulatedExecutor(wanted.slots, wanted.instances))
@@ -45,6 +48,7 @@ def searched(archive, wanted, stop_at=None):
         stop = asyncio.Event()
 
         def watch(step):
+            see(run)
             if run.state.told == stop_at:
                 stop.set()
 
@@ -86,6 +90,41 @@ def test_a_simulated_search_keeps_its_slots_busy_and_confirms_places_and_meets_d
     assert run.state.confirms > 2
     assert found.syntax_duplicates + found.behaviour_duplicates > 5
     assert len(run.state.grid.cells) > 10
+
+
+def test_rows_of_elites_tell_who_holds_at_every_tell_and_all_that_is_believed_at_the_end(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(telling, "ROWS_PER_CONFIRM_STEP", 20)
+    exact_at, behind = 0, []
+    with Archive.open(tmp_path / "run.db") as archive:
+
+        def see(run):
+            nonlocal exact_at
+            rows = queries.elites(archive, run.record.id)
+            grid, confirms = run.state.grid, run.state.confirms
+            assert {(row.cell, row.step) for row in rows} == {
+                (cell, elite.step) for cell in grid.order for elite in grid.cells[cell]
+            }
+            exact_at = confirms if rows == known_rows(run) else exact_at
+            behind.append(confirms - exact_at)
+            assert behind[-1] <= len(grid.cells) // 20
+
+        run = searched(archive, options(steps=2 * STEPS), see=see)
+        assert run.state.confirms > 10
+        assert queries.elites(archive, run.record.id) == known_rows(run)
+    assert max(behind) > 1
+
+
+def known_rows(run):
+    """Give the rows of elites that tell all that is believed now, as a query gives them."""
+    held = telling.rows_of(run.state.grid).values()
+    written = [row_of(elite) for each in held for elite in each]
+    return sorted(written, key=lambda row: (-row.mean, row.step))
+
+
+def row_of(elite):
+    return replace(elite, **{name: rounded(getattr(elite, name)) for name in WRITTEN_ROUNDED})
 
 
 def test_a_search_that_recalls_its_steps_is_the_one_that_kept_them_resumed_or_not(

@@ -16,13 +16,15 @@ from pathlib import Path
 
 from archive.leases import Leases
 from archive.store import Archive
-from evolve import RunLimits, checkpoint, load_task, open_run, resume_run, search
+from evolve import RunLimits, checkpoint, load_task, open_run, resume_run, search, telling
 from evolve.config import ray_settings
 from evolve.models.keys import Keys
 from evolve.models.names import model_named
 
 # So short searches go through many checkpoints, and are killed between them.
 checkpoint.EVERY = 10
+# And of what few elites are believed is not written after every confirm step, as of many.
+telling.ROWS_PER_CONFIRM_STEP = 1
 TOY = Path(__file__).resolve().parent.parent / "tasks" / "toy"
 
 
