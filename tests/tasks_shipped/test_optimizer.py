@@ -394,6 +394,34 @@ def test_the_exported_optimizer_trains_a_torch_module() -> None:
         assert losses[-1] < losses[0], name
 
 
+@pytest.mark.parametrize("name", ["adam", "muon", "lion", "sgd"])
+def test_the_exported_optimizer_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(
+    name: str, tmp_path: Path
+) -> None:
+    adapter = module_of(FOLDER / "exported" / "torch_optimizer.py")
+    torch.manual_seed(0)
+    module = torch.nn.Linear(5, 3)
+    x = torch.randn(16, 5)
+
+    def trained(optimizer: Any, steps: int) -> torch.Tensor:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            module(x).square().mean().backward()
+            optimizer.step()
+        return module.weight.detach().clone()
+
+    optimizer = adapter.DiscoveredOptimizer(module.parameters(), rule(name), 10)
+    trained(optimizer, 4)
+    kept = {"module": module.state_dict(), "optimizer": optimizer.state_dict()}
+    torch.save(kept, tmp_path / "kept.pt")
+    whole = trained(optimizer, 4)
+    kept = torch.load(tmp_path / "kept.pt", weights_only=True)
+    module.load_state_dict(kept["module"])
+    resumed = adapter.DiscoveredOptimizer(module.parameters(), rule(name), 10)
+    resumed.load_state_dict(kept["optimizer"])
+    assert torch.equal(trained(resumed, 4), whole)
+
+
 def test_the_exported_optimizer_does_what_torch_does_for_the_same_rule() -> None:
     adapter = module_of(FOLDER / "exported" / "torch_optimizer.py")
     torch.manual_seed(0)

@@ -52,6 +52,24 @@ class DiscoveredOptimizer(torch.optim.Optimizer):
                     self._move(parameter, group["lr"], group["total_steps"])
         return loss
 
+    def state_dict(self) -> dict[str, Any]:
+        """Give what to save: what the rule remembers is tensors there, as `torch.load` expects."""
+        found = super().state_dict()
+        state = {
+            k: {**kept, "memory": _packed(kept["memory"])} for k, kept in found["state"].items()
+        }
+        return {**found, "state": state}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        super().load_state_dict(state_dict)
+        parameters = (each for group in self.param_groups for each in group["params"])
+        # Torch casts what it loads to the parameters' type; the rule may have counted in another.
+        for number, parameter in enumerate(parameters):
+            if number in state_dict["state"]:
+                memory = state_dict["state"][number]["memory"]
+                self.state[parameter]["memory"] = _unpacked(memory)
+
     def _move(self, parameter: torch.Tensor, lr: float, total_steps: int) -> None:
         kept = self.state[parameter]
         kept["step"] = t = kept.get("step", 0) + 1
@@ -64,6 +82,29 @@ class DiscoveredOptimizer(torch.optim.Optimizer):
             raise ValueError(f"the rule gave shape {delta.shape} for a tensor {weights.shape}")
         back = np.ascontiguousarray(delta.T).reshape(parameter.shape)
         parameter.sub_(torch.as_tensor(back).to(parameter), alpha=lr)
+
+
+def _packed(memory: Any) -> Any:
+    """Give what a rule remembers with a tensor in place of every array."""
+    if isinstance(memory, dict):
+        return {key: _packed(value) for key, value in memory.items()}
+    if isinstance(memory, list | tuple):
+        return type(memory)(map(_packed, memory))
+    if isinstance(memory, np.ndarray | np.generic):
+        return torch.from_numpy(np.array(memory))
+    return memory
+
+
+def _unpacked(memory: Any) -> Any:
+    """Give what `_packed` was given; an array of no axes comes back as a number."""
+    if isinstance(memory, dict):
+        return {key: _unpacked(value) for key, value in memory.items()}
+    if isinstance(memory, list | tuple):
+        return type(memory)(map(_unpacked, memory))
+    if isinstance(memory, torch.Tensor):
+        array = memory.detach().cpu().numpy().copy()
+        return array if array.ndim else array[()]
+    return memory
 
 
 def _shown(tensor: torch.Tensor | None) -> np.ndarray:
