@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, desc, func, select
+from sqlalchemy import Connection, String, and_, case, cast, desc, func, select, update
 
 from archive import rows
 from archive.database import Database, OnCommit
@@ -17,6 +17,8 @@ from archive.journal import Journal
 from archive.records import RunRecord, TaskRecord
 from archive.schema import runs, tasks
 
+# Of runs that failed before they told anything, as by a wrong file among their settings.
+STILLBORN = and_(runs.c.told == 0, func.coalesce(runs.c.stop_reason, "") == "failed")
 # What a column of 64 bits holds.
 LARGEST_RNG_SEED = 2**63 - 1
 
@@ -64,6 +66,7 @@ class Archive:
     ) -> RunRecord:
         """Write down a new run, named `TASK-1`, `TASK-2`, ... unless it has a name.
 
+        A run of that name that failed before it told anything gives its name up.
         Raises: ArchiveError if the name is taken or the rng_seed does not fit.
         """
         if not 0 <= rng_seed <= LARGEST_RNG_SEED:
@@ -103,7 +106,7 @@ class Archive:
                     return chosen
                 if (late := standing(connection)) is not None:
                     return late
-                if name is not None:
+                if name is not None and not _given_up(connection, name):
                     raise Misnamed(f"{self.where}: a run {name!r} exists; choose another name")
 
         return self.run(self.database.write("create_run", insert))
@@ -113,8 +116,7 @@ class Archive:
 
         Raises: Misnamed, naming runs like it.
         """
-        stillborn = and_(runs.c.told == 0, func.coalesce(runs.c.stop_reason, "") == "failed")
-        latest = case((stillborn, 0), else_=1).desc(), desc(runs.c.id)
+        latest = case((STILLBORN, 0), else_=1).desc(), desc(runs.c.id)
         question = select(*rows.RUN).order_by(*latest).limit(1)
         if name is not None:
             question = question.where(runs.c.name == name)
@@ -164,6 +166,13 @@ class Archive:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _given_up(connection: Connection, name: str) -> bool:
+    """Rename a run of that name that failed before it told anything; give whether there was one."""
+    aside = runs.c.name + "-failed-" + cast(runs.c.id, String)
+    renamed = update(runs).where(runs.c.name == name, STILLBORN).values(name=aside)
+    return connection.execute(renamed).rowcount == 1
 
 
 def _next_name(connection: Connection, task: str) -> str:

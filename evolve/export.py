@@ -73,7 +73,7 @@ def export(
 ) -> list[str]:
     """Write a package to the folder `to`; give the names of its modules, best first.
 
-    what: a run's name (its `top` best elites, confirmed ones first), the beginning of a program's hash, or None
+    what: a run's name (its `top` best elites, see `best_programs`), the beginning of a program's hash, or None
     for the latest run.
     Raises: UsageError if `to` is no place for it or the task has changed; ArchiveError if there is
     no such run or program; WorldError.

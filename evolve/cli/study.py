@@ -42,7 +42,10 @@ def register(app: typer.Typer) -> None:
 def verify(
     run: RunName = None,
     top: Annotated[
-        int, typer.Option(min=1, help="How many of the best elites, confirmed ones first.")
+        int,
+        typer.Option(
+            min=1, help="How many of the best elites, by fitness less its ±, one of each cell."
+        ),
     ] = 3,
     strict: Annotated[
         bool, typer.Option("--strict", help="On test instances that are this run's alone.")
@@ -87,7 +90,10 @@ def export(
         typer.Argument(metavar="[RUN|PROGRAM]", help="A run, or the beginning of a hash."),
     ] = None,
     top: Annotated[
-        int, typer.Option(min=1, help="How many of a run's best elites, confirmed ones first.")
+        int,
+        typer.Option(
+            min=1, help="How many of a run's best elites, by fitness less its ±, one of each cell."
+        ),
     ] = 10,
     workers: Workers = None,
     archive: ArchivePlace = None,
@@ -105,6 +111,10 @@ def export(
         typer.echo(json.dumps({"folder": str(to), "modules": modules}))
         return
     typer.echo(f"{to}: {len(modules)} programs, best first: {', '.join(modules)}")
+    if len(modules) > 1:
+        typer.echo(
+            "ranked by fitness less its ±, one of each cell; `evolve elites` ranks by fitness alone"
+        )
     typer.echo(
         f"`from {to.resolve().name} import catalogue`; `python {to}/test_exported.py` proves it"
     )

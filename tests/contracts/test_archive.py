@@ -107,6 +107,19 @@ def test_a_taken_name_and_an_unknown_one_are_told_apart(archive: Archive, run: R
         archive.run("toy1")
 
 
+def test_a_run_that_failed_before_it_told_anything_gives_its_name_up(archive: Archive) -> None:
+    refused = new_run(archive, name="mine")
+    with archive.write(refused) as journal:
+        journal.finish("failed", 1.0, "no such file")
+    mine = new_run(archive, name="mine")
+    assert mine.id != refused.id
+    assert [run.name for run in archive.runs()] == [f"mine-failed-{refused.id}", "mine"]
+    with archive.write(mine) as journal:
+        journal.finish("interrupted", 1.0)
+    with pytest.raises(ArchiveError, match="a run 'mine' exists"):
+        new_run(archive, name="mine")
+
+
 def test_an_archive_without_runs_says_how_to_start_one(archive: Archive) -> None:
     with pytest.raises(ArchiveError, match="no runs yet; `evolve run TASK`"):
         archive.run()
