@@ -336,17 +336,22 @@ class Journal:
 
         self._write("checkpoint", work)
 
-    def finish(
-        self,
-        stop_reason: str,
-        seconds: float,
-        why: str | None = None,
-        elites: Mapping[Cell, Iterable[EliteRow]] | None = None,
-    ) -> None:
+    def revalue(self, told: int, elites: Mapping[Cell, Iterable[EliteRow]]) -> None:
+        """Write elites of cells once more, as they are believed after so many tells.
+
+        Where the archive knows of a later tell, nothing is written: who holds a cell may have changed.
+        """
+
+        def work(connection: Connection) -> None:
+            if self._counted.told == told:
+                self._replace_elites(connection, elites)
+
+        self._write("revalue", work)
+
+    def finish(self, stop_reason: str, seconds: float, why: str | None = None) -> None:
         """Write down why and after how many seconds the run ended.
 
-        why: of one that failed what its user was told; it stands until the run ends again. elites: of
-        cells that are to be written once more.
+        why: of one that failed what its user was told; it stands until the run ends again.
         """
         about_run = (notes.c.run == self.run.id) & (notes.c.n == WHY_FAILED)
         row = {"run": self.run.id, "n": WHY_FAILED, "text": rows.text(why)}
@@ -356,7 +361,6 @@ class Journal:
             connection.execute(delete(notes).where(about_run))
             if why is not None:
                 connection.execute(notes.insert().values(row))
-            self._replace_elites(connection, elites or {})
 
         self._write("finish", work)
 

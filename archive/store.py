@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import Connection, String, and_, case, cast, desc, func, select, update
+from sqlalchemy import Connection, and_, case, desc, func, select, update
 
 from archive import rows
 from archive.database import Database, OnCommit
@@ -106,10 +106,20 @@ class Archive:
                     return chosen
                 if (late := standing(connection)) is not None:
                     return late
-                if name is not None and not _given_up(connection, name):
+                if name is not None and not self._given_up(connection, name):
                     raise Misnamed(f"{self.where}: a run {name!r} exists; choose another name")
 
         return self.run(self.database.write("create_run", insert))
+
+    def _given_up(self, connection: Connection, name: str) -> bool:
+        """Rename a run of that name that failed before it told anything; give whether there was one."""
+        failed = select(runs.c.id).where(runs.c.name == name, STILLBORN)
+        run = connection.execute(failed).scalar()
+        if run is None or self.database.writer(run) is not None:  # it was resumed
+            return False
+        aside = _next_name(connection, f"{name}-failed")
+        renamed = update(runs).where(runs.c.id == run, STILLBORN).values(name=aside)
+        return connection.execute(renamed).rowcount == 1
 
     def run(self, name: str | None = None) -> RunRecord:
         """Give a run by its name, or the latest; one that failed before it told anything comes last.
@@ -166,13 +176,6 @@ class Archive:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _given_up(connection: Connection, name: str) -> bool:
-    """Rename a run of that name that failed before it told anything; give whether there was one."""
-    aside = runs.c.name + "-failed-" + cast(runs.c.id, String)
-    renamed = update(runs).where(runs.c.name == name, STILLBORN).values(name=aside)
-    return connection.execute(renamed).rowcount == 1
 
 
 def _next_name(connection: Connection, task: str) -> str:

@@ -4,8 +4,10 @@
         [--confirm 0.1] [--archive FILE|URL | --postgres memory|disk] [--profile] [--json]
 
 At 1,000, 10,000, 100,000 and 1,000,000 steps it writes down what the last tenth (10,000 steps at the most,
-and of a run that is gone on with the second half of what is done now) cost per step, the memory of this process and the size of the archive; at the end it opens the run
-again in a process of its own and times the tables. An archive that is there already is gone on with.
+and of a run that is gone on with the second half of what is done now) cost per step, the memory of this
+process and the size of the archive; at the end it opens the run again in a process of its own and times
+the tables: what was at work at the last mark is told by then, too. An archive that is there already is
+gone on with.
 `--postgres` starts a PostgreSQL server of this machine for it: with its files in memory, or on the disk
 with every commit flushed.
 """
@@ -55,7 +57,7 @@ class Progress:
         self.started = self.told = told
         self.marks = sorted({m for m in MARKS if told < m < steps} | {steps})
         self.begins = {self._beginning(mark): mark for mark in self.marks}
-        self.rows, self._began = [], None
+        self.rows, self._began = [], {}
         self._see()
 
     def __call__(self, step):
@@ -67,15 +69,19 @@ class Progress:
         return max(mark - min(mark // 10, MOST_WINDOW), (self.started + mark) // 2)
 
     def _see(self):
-        if self._began is not None and self.told in self.marks:
-            self.rows.append(self._row())
+        if self.told in self._began:
+            self.rows.append(self._row(*self._began.pop(self.told)))
         if self.told == self.marks[-1]:
             self.stop.set()
-        if self.told in self.begins:
-            self._began = self.told, self.executor.ran, time.perf_counter(), time.process_time()
+        if mark := self.begins.get(self.told):
+            self._began[mark] = (
+                self.told,
+                self.executor.ran,
+                time.perf_counter(),
+                time.process_time(),
+            )
 
-    def _row(self):
-        first, ran, wall, cpu = self._began
+    def _row(self, first, ran, wall, cpu):
         steps, passed = self.told - first, asyncio.get_running_loop().time()
         seconds, cpu_s = time.perf_counter() - wall, time.process_time() - cpu
         return {

@@ -21,6 +21,7 @@ from evolve.run import BLOCK, own_stage
 from evolve.spec import TaskSpec
 from evolve.state import Rules, State
 from evolve.statistics import grouping
+from evolve.telling import rows_of
 
 Document = dict[str, Any]
 
@@ -120,6 +121,17 @@ def _calibration(archive: Archive, run: RunRecord) -> Calibration:
     """
     kept = queries.taught(archive, run.id)  # earlier versions kept nothing
     return folded(archive, run).calibration if kept is None else calibration_of(kept)
+
+
+def believed_elites(archive: Archive, run: RunRecord) -> list[EliteRow]:
+    """Give a run's elites as they are believed after all that was told.
+
+    Their rows may be some confirm steps behind, where the run works or was killed; a fold is not.
+    """
+    if not SearchSettings.of(run.settings).confirm:
+        return queries.elites(archive, run.id)
+    cells = rows_of(folded(archive, run).grid)
+    return [row for rows in cells.values() for row in rows]
 
 
 def folded(archive: Archive, run: RunRecord) -> State:

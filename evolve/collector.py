@@ -17,28 +17,55 @@ YOUNG = 20_000
 EVERY = 10_000
 
 
+class _Shared:
+    """The collector of this process: its first search sets it, and its last one puts it back."""
+
+    def __init__(self) -> None:
+        self._searches, self._thresholds, self._freezes = 0, gc.get_threshold(), True
+
+    def begin(self) -> None:
+        if self._searches == 0:
+            self._thresholds = young, *others = gc.get_threshold()
+            self._freezes = gc.get_freeze_count() == 0  # else somebody else keeps objects there
+            if young:  # 0: never
+                gc.set_threshold(max(young, YOUNG), *others)
+        self._searches += 1
+
+    def end(self) -> None:
+        self._searches -= 1
+        if self._searches == 0:
+            gc.set_threshold(*self._thresholds)
+            if self._freezes:
+                gc.unfreeze()
+
+    def freeze(self) -> None:
+        if self._freezes:
+            gc.collect()  # garbage that is frozen stays
+            gc.freeze()
+
+
+_shared = _Shared()
+
+
 class Past:
     """What the collector need not look at again. told: steps that the run has told by now."""
 
     def __init__(self, told: int) -> None:
         self._settled = told
-        gc.freeze()
+        _shared.freeze()
 
     def settle(self, told: int) -> None:
         """Let what is there count as the past, if that is due."""
         if told - self._settled >= EVERY:
             self._settled = told
-            gc.collect()  # of what came since: garbage that is frozen stays for ever
-            gc.freeze()
+            _shared.freeze()
 
 
 @contextmanager
 def seldom_collected(told: int) -> Iterator[Past]:
-    """Around a search of this process: have garbage collected seldom; as it was afterwards."""
-    thresholds = gc.get_threshold()
-    gc.set_threshold(YOUNG, *thresholds[1:])
+    """Around a search: have this process's garbage collected seldom, and as before when all have ended."""
+    _shared.begin()
     try:
         yield Past(told)
     finally:
-        gc.set_threshold(*thresholds)
-        gc.unfreeze()
+        _shared.end()

@@ -104,6 +104,11 @@ def resume_run(
     """
     if REPLAY_OF in record.settings:
         return _resume_replay(record, archive, limits)
+    islands = SearchSettings.of(record.settings).islands
+    if islands and record.name not in islands:  # it failed, and gave its name up
+        raise UsageError(
+            f"{record.name} is none of the islands {', '.join(islands)}: another run has its name now"
+        )
     task = _unchanged_task(record)
     models = record.settings.get("models", ())
     chosen = choose_operators(task, record.settings["operators"], models)

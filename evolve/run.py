@@ -285,11 +285,13 @@ class Run:
     def close(self, stop_reason: str, why: str | None = None) -> None:
         """Write down why the run stopped, and let it go. why: what was told if it failed."""
         try:
-            # While it works, the rows of elites may be some confirm steps behind.
-            elites = rows_of(self.state.grid) if self.state.confirms else {}
-            self.journal.finish(stop_reason, self.seconds, why, elites)
+            if self.state.confirms:  # the rows of elites may be some confirm steps behind
+                self.journal.revalue(self.state.told, rows_of(self.state.grid))
         finally:
-            self.journal.close()
+            try:
+                self.journal.finish(stop_reason, self.seconds, why)
+            finally:
+                self.journal.close()
 
     @property
     def _enough(self) -> bool:

@@ -20,6 +20,7 @@ from archive.records import Evaluation, Look, RunRecord, Status
 from archive.store import Archive
 from evolve.assess import TEST, TRAIN, VALID, Assessor, all_of, assessing
 from evolve.baselines import current_baselines
+from evolve.believed import believed_elites
 from evolve.errors import UsageError
 from evolve.executor import Progress
 from evolve.loader import TRIVIAL, Task
@@ -99,8 +100,10 @@ def best_programs(archive: Archive, record: RunRecord, top: int) -> dict[str, st
     below the mean: what was confirmed comes before what may be as much luck.
     Raises: UsageError if there is none.
     """
-    elites = queries.elites(archive, record.id)
-    ranked = sorted(elites, key=lambda e: ((e.error or 0.0) - (e.mean or e.fitness), e.step))
+    ranked = sorted(
+        believed_elites(archive, record),
+        key=lambda e: ((e.error or 0.0) - (e.mean or e.fitness), e.step),
+    )
     if not ranked:
         raise UsageError(f"{record.name} has no elite yet: nothing can be verified")
     of_cells: dict[tuple[int, ...], str] = {}

@@ -113,9 +113,14 @@ def test_a_run_that_failed_before_it_told_anything_gives_its_name_up(archive: Ar
         journal.finish("failed", 1.0, "no such file")
     mine = new_run(archive, name="mine")
     assert mine.id != refused.id
-    assert [run.name for run in archive.runs()] == [f"mine-failed-{refused.id}", "mine"]
+    assert [run.name for run in archive.runs()] == ["mine-failed-1", "mine"]
     with archive.write(mine) as journal:
+        journal.finish("failed", 1.0, "no such file, again")
+        with pytest.raises(ArchiveError, match="a run 'mine' exists"):  # somebody writes it
+            new_run(archive, name="mine")
+    with archive.write(new_run(archive, name="mine")) as journal:
         journal.finish("interrupted", 1.0)
+    assert [run.name for run in archive.runs()] == ["mine-failed-1", "mine-failed-2", "mine"]
     with pytest.raises(ArchiveError, match="a run 'mine' exists"):
         new_run(archive, name="mine")
 
@@ -343,7 +348,10 @@ def test_a_changed_cell_replaces_what_was_in_it_and_no_other(
         journal.tell(told(asked(1), 1), elites=better, seconds=1)
         assert len(queries.elites(archive, run.id)) == 3
         journal.tell(told(asked(2), 2), elites={(0, 0): [third]}, seconds=1)
-    assert queries.elites(archive, run.id) == [third, elsewhere]
+        worth_more = replace(elsewhere, mean=0.75)
+        journal.revalue(2, {(0, 0): [], elsewhere.cell: []})  # believed before the last tell
+        journal.revalue(3, {elsewhere.cell: [worth_more]})
+    assert queries.elites(archive, run.id) == [third, worth_more]
     assert queries.best_fitness(archive) == {run.id: 2.0}
 
 
@@ -434,6 +442,7 @@ def test_a_writer_that_was_taken_over_is_fenced_off(archive: Archive, run: RunRe
             lambda: journal.ran(0, {}, outputs_digest="d"),
             lambda: journal.evaluated(0, evaluation(), graded=1),
             lambda: journal.tell(told(asked(0), 0), elites={}, seconds=1),
+            lambda: journal.revalue(0, {}),
             lambda: journal.finish("steps", 1),
             lambda: journal.reopen({}),
             lambda: journal.note(0, "x"),
@@ -539,6 +548,8 @@ def _two_steps(archive: Archive, run: RunRecord) -> None:
             elite = EliteRow((n,), 0, n, f"p{n}", 0.5, 8, 0.1, mean=0.5)
             due = [asked(n + 1)]
             journal.tell(told(asked(n), n), elites={(n,): [elite]}, asks=due, seconds=1)
+        worth_more = EliteRow((1,), 0, 1, "p1", 0.5, 8, 0.1, mean=0.75)
+        journal.revalue(2, {worth_more.cell: [worth_more]})
         journal.finish("steps", 1)
 
 

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import gc
+import itertools
 import json
 import sys
 import tracemalloc
@@ -18,6 +19,7 @@ from archive.records import Kind, Status
 from archive.rows import rounded
 from archive.store import Archive
 from evolve import checkpoint, entries, history, telling
+from evolve.believed import folded
 from evolve.loop import search
 from evolve.totals import counted_totals, run_totals
 from evolve.work import Worker
@@ -114,6 +116,28 @@ def test_rows_of_elites_tell_who_holds_at_every_tell_and_all_that_is_believed_at
         assert run.state.confirms > 10
         assert queries.elites(archive, run.record.id) == known_rows(run)
     assert max(behind) > 1
+
+
+@pytest.mark.parametrize("stop_at", range(100, 140, 4))
+def test_a_run_that_does_not_know_of_its_last_tell_leaves_what_that_wrote(stop_at, tmp_path):
+    tells = itertools.count(1)
+
+    def cut_off(moment, name):
+        if (moment, name) == ("after", "tell") and next(tells) == stop_at:
+            raise KeyboardInterrupt
+
+    with Archive.open(tmp_path / "run.db", on_commit=cut_off) as archive:
+        run = opened(archive, options(confirm=0.5))
+        worker = Worker(run, SimulatedExecutor(40))
+        with pytest.raises(KeyboardInterrupt), asyncio.Runner(loop_factory=Clock) as runner:
+            runner.run(search(run, worker, asyncio.Event(), lambda step: None))
+        run.close("interrupted")
+        assert (run.state.told, archive.run().told) == (stop_at - 1, stop_at)
+        rows, state = queries.elites(archive, run.record.id), folded(archive, archive.run())
+    assert state.confirms > 0
+    assert {(row.cell, row.step) for row in rows} == {
+        (cell, elite.step) for cell in state.grid.order for elite in state.grid.cells[cell]
+    }
 
 
 def known_rows(run):

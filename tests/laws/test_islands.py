@@ -10,7 +10,7 @@ from rich.console import Console
 from archive import queries
 from archive.records import Kind, Migrant, Status
 from archive.store import Archive
-from evolve import RunLimits, load_task, open_run, search
+from evolve import RunLimits, load_task, open_run, resume_run, search
 from evolve.documents import status_document
 from evolve.errors import UsageError, WorldError
 from evolve.migration import pick
@@ -127,6 +127,16 @@ def test_a_run_has_to_be_one_of_its_islands(tmp_path):
         open_run(task, archive=archive, name="c")
     with pytest.raises(UsageError, match="two or more runs"):
         load_task(TOY, ["search.islands=alone"])
+
+
+def test_a_run_that_gave_its_name_up_to_another_is_no_island_any_more(tmp_path):
+    task = load_task(TOY, ["search.islands=a,b"])
+    with Archive.open(tmp_path / "evolve.db") as archive:
+        failed = open_run(task, archive=archive, name="a", limits=RunLimits(steps=4))
+        failed.close("failed", "no such file")
+        open_run(task, archive=archive, name="a", limits=RunLimits(steps=4)).close("interrupted")
+        with pytest.raises(UsageError, match="a-failed-1 is none of the islands a, b"):
+            resume_run(archive.run("a-failed-1"), archive=archive)
 
 
 def test_half_of_the_time_the_best_migrates_and_else_any():

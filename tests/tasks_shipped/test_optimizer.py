@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import inspect
@@ -400,8 +401,8 @@ def test_the_exported_optimizer_goes_on_from_a_checkpoint_as_if_it_had_not_stopp
 ) -> None:
     adapter = module_of(FOLDER / "exported" / "torch_optimizer.py")
     torch.manual_seed(0)
-    module = torch.nn.Linear(5, 3)
-    x = torch.randn(16, 5)
+    module = torch.nn.Linear(64, 48)
+    x = torch.randn(16, 64)
 
     def trained(optimizer: Any, steps: int) -> torch.Tensor:
         for _ in range(steps):
@@ -415,6 +416,10 @@ def test_the_exported_optimizer_goes_on_from_a_checkpoint_as_if_it_had_not_stopp
     kept = {"module": module.state_dict(), "optimizer": optimizer.state_dict()}
     torch.save(kept, tmp_path / "kept.pt")
     whole = trained(optimizer, 4)
+    copied = copy.deepcopy(optimizer)
+    for parameter in copied.param_groups[0]["params"]:
+        parameter.grad = torch.zeros_like(parameter)
+    copied.step()
     kept = torch.load(tmp_path / "kept.pt", weights_only=True)
     module.load_state_dict(kept["module"])
     resumed = adapter.DiscoveredOptimizer(module.parameters(), rule(name), 10)

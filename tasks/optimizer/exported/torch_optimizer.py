@@ -55,9 +55,7 @@ class DiscoveredOptimizer(torch.optim.Optimizer):
     def state_dict(self) -> dict[str, Any]:
         """Give what to save: what the rule remembers is tensors there, as `torch.load` expects."""
         found = super().state_dict()
-        state = {
-            k: {**kept, "memory": _packed(kept["memory"])} for k, kept in found["state"].items()
-        }
+        state = {number: _packed(kept) for number, kept in found["state"].items()}
         return {**found, "state": state}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -66,9 +64,13 @@ class DiscoveredOptimizer(torch.optim.Optimizer):
         parameters = (each for group in self.param_groups for each in group["params"])
         # Torch casts what it loads to the parameters' type; the rule may have counted in another.
         for number, parameter in enumerate(parameters):
-            if number in state_dict["state"]:
-                memory = state_dict["state"][number]["memory"]
-                self.state[parameter]["memory"] = _unpacked(memory)
+            kept = state_dict["state"].get(number, {})
+            if "memory" in kept:
+                self.state[parameter]["memory"] = _unpacked(kept["memory"])
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give what a copy is made of."""
+        return {**super().__getstate__(), "_update": self._update}
 
     def _move(self, parameter: torch.Tensor, lr: float, total_steps: int) -> None:
         kept = self.state[parameter]
@@ -102,7 +104,7 @@ def _unpacked(memory: Any) -> Any:
     if isinstance(memory, list | tuple):
         return type(memory)(map(_unpacked, memory))
     if isinstance(memory, torch.Tensor):
-        array = memory.detach().cpu().numpy().copy()
+        array = memory.detach().cpu().numpy().copy(order="K")  # products round by it
         return array if array.ndim else array[()]
     return memory
 
