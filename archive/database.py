@@ -278,6 +278,15 @@ class Database:
 
         return self.patiently(deed)
 
+    def maintain(self, statement: Executable) -> None:
+        """Do what changes no row of an archive, outside of any transaction. Raises: ArchiveError."""
+
+        def deed() -> None:
+            with self._connected(self._single) as connection, self.explained():
+                connection.execute(statement)
+
+        self.patiently(deed)
+
     @contextmanager
     def explained(self) -> Iterator[None]:
         """Turn what the world does to a database into an ArchiveError; mistakes of ours pass."""

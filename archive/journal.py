@@ -28,6 +28,7 @@ from sqlalchemy import (
 from archive import locks, rows
 from archive.database import Database
 from archive.errors import ArchiveError, BoundReached, ConnectionLost, Fenced, RunBusy
+from archive.planning import look_at_tables
 from archive.records import (
     CUT_OFF,
     WHY_FAILED,
@@ -70,6 +71,9 @@ COUNTERS = (
     *("usd", "reserved_usd", "tokens", "gradings", "reserved_tokens"),
 )
 
+# So many values may stand in one statement.
+MOST_VALUES = 1_000
+
 # What other programs and runs may be served: a time-out tells as much of the machine as of the
 # program, and stays with its step.
 SERVED = (Status.OK, Status.INVALID, Status.CRASHED)
@@ -93,7 +97,9 @@ TELL = _step()
 WRITE_PROGRAM = _step(steps.c.source, steps.c.program, steps.c.status)
 WRITE_RAN, POINT_AT_EVALUATION = _step(steps.c.ran), _step(steps.c.evaluation)
 WRITE_RAN_ANEW = _step(steps.c.evaluation, steps.c.told_seq)
-EMPTY_CELL = delete(elites).where(_its(elites.c.run), _its(elites.c.cell))
+EMPTY_CELLS = delete(elites).where(
+    _its(elites.c.run), elites.c.cell.in_(bindparam("its_cells", expanding=True))
+)
 EVALUATION_KEY = ("task", "world", "stage", "block", "program", "level")
 FIND_EVALUATION = select(*rows.EVALUATION).where(
     *(_its(evaluations.c[name]) for name in EVALUATION_KEY)
@@ -314,6 +320,7 @@ class Journal:
             self._insert_steps(connection, asks)
 
         self._write("tell", work)
+        look_at_tables(self._database, self.run.told)
 
     def checkpoint(self, told: int, *, code: str, first: int, history: bytes, state: bytes) -> None:
         """Keep what the fold of the first `told` steps came to, in place of what is there.
@@ -584,9 +591,11 @@ class Journal:
     ) -> None:
         if not changed:
             return
-        # All cells at once: a confirm step may change every one of them.
-        cells = [{"its_run": self.run.id, "its_cell": rows.cell_text(cell)} for cell in changed]
-        connection.execute(EMPTY_CELL, cells)
+        # Many cells at once: a confirm step may change every one of them.
+        cells = list(map(rows.cell_text, changed))
+        for first in range(0, len(cells), MOST_VALUES):
+            some = cells[first : first + MOST_VALUES]
+            connection.execute(EMPTY_CELLS, {"its_run": self.run.id, "its_cells": some})
         held = (elite for kept in changed.values() for elite in kept)
         values = [rows.elite_values(self.run.id, elite) for elite in held]
         if values:
