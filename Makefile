@@ -48,11 +48,10 @@ baselines: install
 results: install
 	$(BIN)/python benchmarks/results.py data_selection --steps 400
 	$(BIN)/python benchmarks/results.py cap_set --steps 250
-	for task in diffusion_solver pruning bin_packing; do \
+	for task in diffusion_solver pruning bin_packing tsp_constructive; do \
 	  $(BIN)/python benchmarks/results.py $$task --steps 250 --arms published,tuned,random || exit 1; done
 	$(BIN)/python benchmarks/results.py pruning_structured --steps 150 --arms published,tuned,random
 	$(BIN)/python benchmarks/results.py cache_priority --steps 100 --arms published,tuned,random
-	$(BIN)/python benchmarks/results.py tsp_constructive --steps 250 --arms published
 	$(BIN)/python benchmarks/results.py optimizer --steps 100 --arms published
 	$(BIN)/python benchmarks/results.py cache_eviction --steps 80 --arms published
 	$(BIN)/python benchmarks/results.py pruning_nm --steps 60 --arms published
