@@ -78,6 +78,7 @@ RECONNECT_EVERY_S = 0.25
 KEPT = "everything told is kept"
 # Of a cell whose page is whole: no program saves what it held.
 MEND = "the archive is damaged there: go back to a copy of it, or mend that row by hand"
+DAMAGED = "the file is damaged: `sqlite3 FILE .recover` saves what can be read"
 # (what the database says, what to do), the first that occurs in its message.
 ADVICE = (
     ("no password supplied", "put it into ~/.pgpass, PGPASSFILE or PGPASSWORD"),
@@ -93,7 +94,7 @@ ADVICE = (
     ("readonly database", "make the file and its folder writable, or use another --archive"),
     ("unable to open", "is its folder there, and may you read and write it?"),
     ("file is not a database", "this file is no archive: choose another with --archive"),
-    ("malformed", "the file is damaged: `sqlite3 FILE .recover` saves what can be read"),
+    ("malformed", DAMAGED),
     ("Could not decode to UTF-8", MEND),
     (
         "database is locked",
@@ -227,6 +228,8 @@ class Database:
     def _connected(self, engine: Engine) -> Connection:
         try:
             return engine.connect()
+        except UnicodeDecodeError as error:
+            raise ArchiveError(f"{self.where}: {DAMAGED}") from error
         except DBAPIError as error:
             # A server that cannot be reached may be on its way back.
             raise self._explain(error, self.lock_file is None) from error
@@ -296,13 +299,16 @@ class Database:
             raise
         except DBAPIError as error:
             raise self._explain(error, error.connection_invalidated) from error
+        except UnicodeDecodeError as error:  # SQLite's message quotes what is damaged
+            raise ArchiveError(f"{self.where}: {DAMAGED}") from error
 
     def _explain(self, error: DBAPIError, lost: bool) -> ArchiveError:
         said = str(error.orig).strip()
         advice = next((what for words, what in ADVICE if words in said), None)
         if lost and advice is None:
             return ConnectionLost(
-                f"{self.where}: no connection ({said}); start the server, then `evolve resume`; {KEPT}"
+                f"{self.where}: no connection ({said}); is the address right? Else "
+                f"start the server, then `evolve resume`; {KEPT}"
             )
         return ArchiveError(f"{self.where}: {said}; {advice or KEPT}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,8 @@ from archive.schema import runs, tasks
 
 # Of runs that failed before they told anything, as by a wrong file among their settings.
 STILLBORN = and_(runs.c.told == 0, func.coalesce(runs.c.stop_reason, "") == "failed")
+# A run's name stands in commands that a person copies.
+NAME = re.compile(r"\w[\w.+-]*")
 # What a column of 64 bits holds.
 LARGEST_RNG_SEED = 2**63 - 1
 
@@ -67,8 +70,12 @@ class Archive:
         """Write down a new run, named `TASK-1`, `TASK-2`, ... unless it has a name.
 
         A run of that name that failed before it told anything gives its name up.
-        Raises: ArchiveError if the name is taken or the rng_seed does not fit.
+        Raises: ArchiveError if the name is taken or cannot be one, or the rng_seed does not fit.
         """
+        if name is not None and not NAME.fullmatch(name):
+            raise Misnamed(
+                f"{name!r} names no run: use letters, digits and . _ - + (no - in front)"
+            )
         if not 0 <= rng_seed <= LARGEST_RNG_SEED:
             raise Misnamed(f"rng_seed is {rng_seed}: choose one from 0 to {LARGEST_RNG_SEED}")
         values = {

@@ -131,7 +131,7 @@ def _notes(elites: Sequence[Document], run: str, more: int) -> Iterator[str]:
     if any(elite["fitness"] != elite["train_fitness"] for elite in elites):
         yield "fitness is corrected by what fresh instances showed; --json has it as measured"
     if any(elite["standard_error"] == 0.0 for elite in confirmed):
-        yield "± 0.0000: the best initial program, by which all others are measured"
+        yield "± 0.0000: the best initial program, by which all others are measured, or one that never differed"
 
 
 def _range(numbers: Iterable[int]) -> str:

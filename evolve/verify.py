@@ -16,11 +16,12 @@ from typing import Any
 
 from archive import queries
 from archive.journal import Journal
-from archive.records import Evaluation, Look, RunRecord, Status
+from archive.records import EliteRow, Evaluation, Look, RunRecord, Status
 from archive.store import Archive
 from evolve.assess import TEST, TRAIN, VALID, Assessor, all_of, assessing
 from evolve.baselines import current_baselines
 from evolve.believed import believed_elites
+from evolve.config import SearchSettings
 from evolve.errors import UsageError
 from evolve.executor import Progress
 from evolve.loader import TRIVIAL, Task
@@ -97,13 +98,18 @@ def best_programs(archive: Archive, record: RunRecord, top: int) -> dict[str, st
     """Give the sources of the `top` best elites, {program: source}, best first.
 
     One of each cell. They rank by the lower end of what is believed of them, one standard error
-    below the mean: what was confirmed comes before what may be as much luck.
+    below the mean: what was confirmed comes before what may be as much luck. As long as a run that
+    confirms has confirmed none, errors of children are to their parents, and the means rank alone.
     Raises: UsageError if there is none.
     """
-    ranked = sorted(
-        believed_elites(archive, record),
-        key=lambda e: ((e.error or 0.0) - (e.mean or e.fitness), e.step),
-    )
+    elites = believed_elites(archive, record)
+    on_one_scale = not SearchSettings.of(record.settings).confirm or any(e.fresh for e in elites)
+
+    def rank(elite: EliteRow) -> tuple[float, int]:
+        mean = elite.fitness if elite.mean is None else elite.mean
+        return (elite.error or 0.0 if on_one_scale else 0.0) - mean, elite.step
+
+    ranked = sorted(elites, key=rank)
     if not ranked:
         raise UsageError(f"{record.name} has no elite yet: nothing can be verified")
     of_cells: dict[tuple[int, ...], str] = {}

@@ -106,14 +106,16 @@ def export(
     from evolve import export as room
 
     with open_archive(archive) as opened, progress() as told:
+        of_run = what is None or any(run.name == what for run in opened.runs())
         modules = room.export(opened, what, to, top=top, workers=workers, report=told)
     if as_json:
         typer.echo(json.dumps({"folder": str(to), "modules": modules}))
         return
     typer.echo(f"{to}: {len(modules)} programs, best first: {', '.join(modules)}")
-    if len(modules) > 1:
+    if of_run:
         typer.echo(
-            "ranked by fitness less its ±, one of each cell; `evolve elites` ranks by fitness alone"
+            "one of each cell, ranked by fitness less its ± once some are confirmed: so it may be another "
+            "than `evolve elites` shows, which ranks by fitness alone"
         )
     typer.echo(
         f"`from {to.resolve().name} import catalogue`; `python {to}/test_exported.py` proves it"

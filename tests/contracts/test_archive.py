@@ -107,6 +107,13 @@ def test_a_taken_name_and_an_unknown_one_are_told_apart(archive: Archive, run: R
         archive.run("toy1")
 
 
+@pytest.mark.parametrize("name", ["", "a b", "--x", "a/b", "-", ".hidden", "a\n"])
+def test_a_name_that_no_command_could_be_given_is_refused(archive: Archive, name: str) -> None:
+    with pytest.raises(ArchiveError, match="names no run: use letters, digits"):
+        new_run(archive, name=name)
+    assert archive.runs() == []
+
+
 def test_a_run_that_failed_before_it_told_anything_gives_its_name_up(archive: Archive) -> None:
     refused = new_run(archive, name="mine")
     with archive.write(refused) as journal:

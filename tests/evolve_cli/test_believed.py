@@ -2,7 +2,7 @@
 
 import io
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -314,6 +314,19 @@ def test_the_best_to_verify_are_the_confirmed_ones_one_of_each_cell(archive):
     assert len({row.cell for row in best}) == len(best) == 3
     assert best == sorted(best, key=lambda row: (not row.confirmed, -row.mean))
     assert best[0].confirmed
+
+
+def test_while_nothing_is_confirmed_a_copy_is_no_surer_than_what_it_copies(archive, monkeypatch):
+    run = archive.run()
+    one, other = [row for row in queries.elites(archive, run.id) if row.slot == 0][:2]
+    # The error of a child is to its parent: none, where both do the same.
+    parent = replace(one, step=1, mean=1.0, error=0.5, fresh=0)
+    copy = replace(other, step=2, mean=1.0, error=0.0, fresh=0)
+    monkeypatch.setattr("evolve.verify.believed_elites", lambda *_: [copy, parent])
+    assert list(best_programs(archive, run, 2)) == [parent.program, copy.program]
+    confirmed = [replace(row, fresh=8) for row in (copy, parent)]
+    monkeypatch.setattr("evolve.verify.believed_elites", lambda *_: confirmed)
+    assert list(best_programs(archive, run, 2)) == [copy.program, parent.program]
 
 
 def test_a_log_tells_of_a_best_that_was_confirmed_and_of_its_challenger(tmp_path):

@@ -57,6 +57,15 @@ def test_pages_that_were_overwritten_are_told_and_the_file_is_left_alone(place: 
     assert place.read_bytes() == bytes(content)
 
 
+def test_damage_that_the_database_cannot_quote_is_told(place: Path) -> None:
+    content = bytearray(place.read_bytes())
+    for page in range(len(content) // PAGE):  # what it says of the schema is no UTF-8 then
+        content[page * PAGE + 3000 : page * PAGE + 3200] = b"\x99" * 200
+    place.write_bytes(content)
+    with pytest.raises(ArchiveError, match=r"damaged: `sqlite3 FILE .recover`|damaged there"):
+        read_all(place)
+
+
 def test_a_file_that_was_cut_off_is_told(place: Path) -> None:
     content = place.read_bytes()
     place.write_bytes(content[: len(content) // 2])
