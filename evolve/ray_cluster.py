@@ -54,6 +54,8 @@ class Cluster:
         self._gpus = settings.gpus if settings.gpus is not None else float(on_gpu)
         self._folder: str | None = None
         self._is_connected = False
+        # HOST:PORT of the one that was joined, which `auto` finds by itself; "" for an own one.
+        self.address = ""
         # Variables of our own by which Ray knows that it shows a token, and which.
         self._told_ray: tuple[str, ...] = ()
 
@@ -184,6 +186,7 @@ class Cluster:
             ray.init(address=address, **_SILENT)
         except (OSError, ValueError, RuntimeError) as error:
             raise _no_cluster(told, address, error) from error
+        self.address = address
 
 
 def address_of(settings: RaySettings) -> str:

@@ -146,11 +146,17 @@ class RayExecutor:
             f"built what the task needs; the last one: {cause}"
         ) from cause
 
+    @property
+    def _places(self) -> str:
+        """What is opened, in words; which cluster `auto` took, too."""
+        at = self._cluster.address
+        return f"{PLACES} at {at}" if at else PLACES
+
     async def _tell_what_is_waited_for(self) -> None:
         lacks = self._cluster.lacks()
         waits = f" ({lacks}: waiting {self._settings.patience_s:g} s for a node that has)"
         while self._report is not None:
-            self._report(0, self.num_slots, PLACES + (waits if lacks else self._last_loss))
+            self._report(0, self.num_slots, self._places + (waits if lacks else self._last_loss))
             await asyncio.sleep(NEWS_EVERY_S)
 
     async def _first_open(self) -> RaySlot:
@@ -198,7 +204,7 @@ class RayExecutor:
             raise
         self._refused.clear()
         if self._report is not None:
-            self._report(sum(s.is_open for s in self._slots), self.num_slots, PLACES)
+            self._report(sum(s.is_open for s in self._slots), self.num_slots, self._places)
         return slot
 
     async def _let_go(self, slot: RaySlot) -> None:

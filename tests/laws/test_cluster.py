@@ -175,6 +175,7 @@ def test_who_waits_for_a_place_is_told_why_and_ends_with_one_ctrl_c(ray_cluster,
         try:
             line = next(line for line in run.stdout if "places on the cluster" in line)
             assert "no node has 1 CPU, 1 GPU" in line
+            assert "places on the cluster at 127.0.0.1:" in line
             run.send_signal(signal.SIGINT)
             assert run.wait(timeout=PATIENCE_S) == 130
         finally:
