@@ -136,7 +136,8 @@ def _hashing_facts(hashing: Document) -> Iterator[tuple[str, RenderableType]]:
     if any(hits.values()):
         known = (f"{count} {HIT_WORDS[kind]}" for kind, count in hits.items() if count)
         saved = [counted(hashing["gradings_saved"], "grading"), *_saved_seconds(hashing)]
-        yield "saved", f"{', '.join(saved)}: {', '.join(known)}"
+        hits_told = f"{counted(sum(hits.values()), 'program')} recognised, {', '.join(known)}"
+        yield "saved", f"{', '.join(saved)}: {hits_told}"
     if hashing["seconds_spent_probing"] is not None:
         yield "probing", f"took {hashing['seconds_spent_probing']:.1f}s{_net(hashing)}"
     if hashing["determinism"]:

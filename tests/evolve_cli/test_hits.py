@@ -98,7 +98,7 @@ def test_what_another_run_knew_is_served_and_neither_run_nor_graded(twice):
     assert elites["n"] == status["num_elites"]
     text = " ".join(twice("status", "toy-2").stdout.split())
     assert "of running, " in text
-    assert "s of grading: 1 by syntax, 5 served" in text
+    assert "s of grading: 6 programs recognised, 1 by syntax, 5 served" in text
     assert f"of {elites['n']} elites (Vendi score, q = 1)" in text
 
 
