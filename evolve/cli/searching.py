@@ -248,6 +248,10 @@ def resume(
         limits = RunLimits(**{**record.limits, **told}) if told else None
         resumed = resume_run(record, archive=opened, limits=limits)
         resumed.task = replace(resumed.task, ray=ray)
+        if resumed.over:
+            typer.echo(
+                f"{record.name} has reached its limit; --{resumed.over} N raises it", err=True
+            )
         _work(resumed, models, place, archive, as_json)
 
 

@@ -230,7 +230,9 @@ def test_a_run_starts_from_the_elites_of_another(looking):
 @pytest.mark.slow
 def test_a_finished_run_can_be_resumed_and_extended(evolve):
     evolve("run", TOY, "--steps", 6, "--set", "grade_ms=0")
-    assert "finished" in evolve("resume").stdout
+    again = evolve("resume")
+    assert "finished" in again.stdout
+    assert "toy-1 has reached its limit; --steps N raises it" in again.stderr
     longer = evolve.json("resume", "toy-1", "--steps", 9)
     assert longer["steps"] == 9
     assert longer["state"] == "finished"
