@@ -52,7 +52,7 @@ results: install
 	  $(BIN)/python benchmarks/results.py $$task --steps 250 --arms published,tuned,random || exit 1; done
 	$(BIN)/python benchmarks/results.py pruning_structured --steps 150 --arms published,tuned,random
 	$(BIN)/python benchmarks/results.py cache_priority --steps 100 --arms published,tuned,random
-	$(BIN)/python benchmarks/results.py optimizer --steps 100 --arms published
+	$(BIN)/python benchmarks/results.py optimizer --steps 100 --arms published,tuned,random
 	$(BIN)/python benchmarks/results.py cache_eviction --steps 80 --arms published
 	$(BIN)/python benchmarks/results.py pruning_nm --steps 60 --arms published
 
