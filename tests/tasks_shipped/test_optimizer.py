@@ -391,7 +391,7 @@ def test_the_exported_optimizer_trains_a_torch_module() -> None:
             loss.backward()
             optimizer.step()
             scheduler.step()
-            losses.append(float(loss))
+            losses.append(loss.item())
         assert losses[-1] < losses[0], name
 
 
