@@ -113,12 +113,12 @@ class Archive:
                     return chosen
                 if (late := standing(connection)) is not None:
                     return late
-                if name is not None and not self._given_up(connection, name):
+                if name is not None and not self._put_aside(connection, name):
                     raise Misnamed(f"{self.where}: a run {name!r} exists; choose another name")
 
         return self.run(self.database.write("create_run", insert))
 
-    def _given_up(self, connection: Connection, name: str) -> bool:
+    def _put_aside(self, connection: Connection, name: str) -> bool:
         """Rename a run of that name that failed before it told anything; give whether there was one."""
         failed = select(runs.c.id).where(runs.c.name == name, STILLBORN)
         run = connection.execute(failed).scalar()

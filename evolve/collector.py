@@ -51,13 +51,13 @@ class Past:
     """What the collector need not look at again. told: steps that the run has told by now."""
 
     def __init__(self, told: int) -> None:
-        self._settled = told
+        self._reaches = told
         _shared.freeze()
 
-    def settle(self, told: int) -> None:
+    def extend(self, told: int) -> None:
         """Let what is there count as the past, if that is due."""
-        if told - self._settled >= EVERY:
-            self._settled = told
+        if told - self._reaches >= EVERY:
+            self._reaches = told
             _shared.freeze()
 
 

@@ -47,7 +47,7 @@ async def _search(run: Run, worker: Worker, stop: asyncio.Event, watch: Watch, p
                 run.raise_barren()
             await crew.wait(run.seconds_left)
             _take_finished(run, crew, watch)
-            past.settle(run.state.told)
+            past.extend(run.state.told)
         if not run.over or worker.calls_in_flight:
             worker.stop()
             await _finish_running(run, crew, watch)

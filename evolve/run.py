@@ -284,14 +284,12 @@ class Run:
 
     def close(self, stop_reason: str, why: str | None = None) -> None:
         """Write down why the run stopped, and let it go. why: what was told if it failed."""
-        try:
-            if self.state.confirms:  # the rows of elites may be some confirm steps behind
-                self.journal.revalue(self.state.told, rows_of(self.state.grid))
-        finally:
+        with self.journal:
             try:
-                self.journal.finish(stop_reason, self.seconds, why)
+                if self.state.confirms:  # the rows of elites may be some confirm steps behind
+                    self.journal.revalue(self.state.told, rows_of(self.state.grid))
             finally:
-                self.journal.close()
+                self.journal.finish(stop_reason, self.seconds, why)
 
     @property
     def _enough(self) -> bool:

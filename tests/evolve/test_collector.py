@@ -54,9 +54,9 @@ def test_what_has_lasted_is_not_looked_at_again_and_garbage_goes_first():
         ring, lasting = Ring(), [[] for _ in range(1000)]
         gone = weakref.ref(ring)
         del ring
-        past.settle(100 + collector.EVERY - 1)
+        past.extend(100 + collector.EVERY - 1)
         assert any(each is lasting[0] for each in gc.get_objects())
         assert gone() is not None
-        past.settle(100 + collector.EVERY)
+        past.extend(100 + collector.EVERY)
         assert not any(each is lasting[0] for each in gc.get_objects())
         assert gone() is None

@@ -9,7 +9,8 @@ import pytest
 from own_postgres import plain_url
 from sqlalchemy import text
 
-from archive import planning
+from archive import planning, schema
+from archive.errors import ArchiveError
 from archive.records import Evaluation, Kind, Status, Step, TaskRecord
 from archive.store import Archive
 
@@ -60,7 +61,8 @@ def test_tables_that_are_known_are_not_looked_at_again(
 ) -> None:
     with Archive.open(postgres_archive) as archive:
         with psycopg.connect(plain_url(postgres_archive), autocommit=True) as connection:
-            connection.execute("UPDATE pg_class SET reltuples = 300 WHERE relkind = 'r'")
+            known = "UPDATE pg_class SET reltuples = 300 WHERE relkind = 'r' AND relname = ANY(%s)"
+            connection.execute(known, [list(schema.metadata.tables)])
         deeds: list[object] = []
         monkeypatch.setattr(archive.database, "maintain", deeds.append)
         planning.look_at_tables(archive.database, 301)
@@ -68,6 +70,21 @@ def test_tables_that_are_known_are_not_looked_at_again(
         assert deeds == []
         planning.look_at_tables(archive.database, 3_000)
         assert len(deeds) == 1
+
+
+def test_a_server_that_refuses_to_look_costs_no_tell(
+    postgres_archive: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Archive.open(postgres_archive) as archive:
+        refused: list[object] = []
+
+        def refuse(statement: object) -> None:
+            refused.append(statement)
+            raise ArchiveError("canceling statement due to statement timeout")
+
+        monkeypatch.setattr(archive.database, "maintain", refuse)
+        planning.look_at_tables(archive.database, ROWS)
+        assert len(refused) == 1
 
 
 def rows_known(url: str, table: str) -> float:
